@@ -1,0 +1,75 @@
+"""What `airwave bench` does once its options are parsed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from airwave.bench.errors import BenchError
+from airwave.bench.report import save, show, target
+from airwave.bench.run import Options, run
+from airwave.bench.scenarios import CHECKS, SCENARIOS
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """The options of the command line; None is what the user left open.
+
+    Attributes:
+        seconds: length of a measurement, and of a check.
+    """
+
+    only: Sequence[str] = ()
+    list_loads: bool = False
+    against: str | None = None
+    rounds: int | None = None
+    seconds: float | None = None
+    save: Path | None = None
+    quick: bool = False
+
+    def options(self) -> Options:
+        """The same with the defaults filled in."""
+        return Options(
+            only=self.only,
+            rounds=self.rounds or (2 if self.quick else 5),
+            seconds=self.seconds or (0.5 if self.quick else 2.0),
+            check_seconds=self.seconds or (5.0 if self.quick else None),
+            against=self.against,
+        )
+
+
+def execute(wishes: Wishes) -> int:
+    """Run the benchmark and print its results; progress and errors go to standard error.
+
+    Returns:
+        the exit code: 0, also when a target was missed; 1 when something broke, such as a lost message; 2 when it
+        could not begin; 130 when it was interrupted.
+    """
+    console, notes = Console(), Console(stderr=True)
+    if wishes.list_loads:
+        console.print(_loads())
+        return 0
+    try:
+        result = run(wishes.options(), lambda line: notes.print(line, style="dim", markup=False, highlight=False))
+        show(result, console)
+        if wishes.save is not None:
+            save(result, wishes.save)
+            notes.print(f"saved to {wishes.save}", markup=False, highlight=False)
+    except BenchError as error:
+        notes.print(f"airwave bench: {error}", markup=False, highlight=False, soft_wrap=True)
+        return 2
+    except KeyboardInterrupt:
+        notes.print("airwave bench: interrupted; the servers it started have been ended")
+        return 130
+    return 1 if result.failed() else 0
+
+
+def _loads() -> Table:
+    table = Table("name", "load", "Airwave / Redis")
+    for scenario in SCENARIOS:
+        table.add_row(scenario.name, scenario.about, ", ".join(target(metric) for metric in scenario.metrics))
+    for check in CHECKS:
+        table.add_row(check.name, check.about, "a check")
+    return table

@@ -1,0 +1,216 @@
+"""The benchmark: both servers side by side, in interleaved rounds."""
+
+import gc
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import FrameType
+
+from airwave.bench import machine
+from airwave.bench.errors import BenchError
+from airwave.bench.model import Check, Sample, Scenario
+from airwave.bench.report import Checked, Comparison, Result
+from airwave.bench.scenarios import CHECKS, SCENARIOS
+from airwave.bench.servers import Argv, Cores, Server, airwave_argv, allow_open_files, redis_argv, running, started
+
+# The largest is `ping`: 5,000 subscribers of each side, and a few more.
+OPEN_FILES = 11_000
+WARM_UP_S = 0.3
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to run.
+
+    Attributes:
+        only: names of scenarios and checks; empty: all.
+        rounds: how often each side is measured.
+        seconds: how long one measurement lasts.
+        check_seconds: how long a check lasts; None: as long as it wants.
+        against: URL of the Redis to compare with; None: start redis-server.
+        argv: how to start Airwave.
+    """
+
+    only: Sequence[str] = ()
+    rounds: int = 5
+    seconds: float = 2.0
+    check_seconds: float | None = None
+    against: str | None = None
+    argv: Argv = airwave_argv
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Options that were looked at, and where it all runs."""
+
+    options: Options
+    cores: Cores
+    scenarios: Sequence[Scenario]
+    checks: Sequence[Check]
+    progress: Callable[[str], None]
+
+    @contextmanager
+    def airwave(self) -> Iterator[Server]:
+        """A fresh Airwave."""
+        with started("airwave", self.options.argv, self.cores) as server:
+            yield server
+
+    @contextmanager
+    def redis(self) -> Iterator[Server]:
+        """A fresh redis-server, or the one to compare with."""
+        if self.options.against is not None:
+            yield running(self.options.against)
+        else:
+            with started("redis-server", redis_argv, self.cores) as server:
+                yield server
+
+
+def run(options: Options, progress: Callable[[str], None]) -> Result:
+    """Run what `options` ask for and return every number.
+
+    Args:
+        progress: told, in a line, what is being done.
+
+    Raises:
+        BenchError: it cannot begin: not Linux, an unknown name, a missing program. What goes wrong later is part of
+            the result.
+    """
+    if not sys.platform.startswith("linux"):
+        raise BenchError("airwave bench measures with epoll and /proc: run it on Linux")
+    scenarios, checks = select(options.only)
+    allow_open_files(OPEN_FILES)
+    cores = Cores.choose()
+    if cores.load is None:
+        progress("only one core: server and load share it, nothing is pinned, and the figures say little")
+    if options.against is not None:
+        progress("the server at --against keeps its own settings and cores: for a fair ratio pin it as Airwave is")
+    bench = Bench(options, cores, scenarios, checks, progress)
+    with _quiet(cores):
+        result = Result(
+            date=datetime.now(UTC).isoformat(timespec="seconds"),
+            machine=machine.describe(_describe(cores)),
+            sides=_sides(bench),
+            rounds=options.rounds,
+            seconds=options.seconds,
+        )
+        result.comparisons.extend(compare(bench, scenario) for scenario in scenarios)
+        result.checks.extend(_check(bench, check) for check in checks)
+    return result
+
+
+def select(only: Sequence[str]) -> tuple[list[Scenario], list[Check]]:
+    """The scenarios and checks of these names, in the order of the tables; all of them when there are no names.
+
+    Raises:
+        BenchError: there is no such name.
+    """
+    names = [scenario.name for scenario in SCENARIOS] + [check.name for check in CHECKS]
+    unknown = [name for name in only if name not in names]
+    if unknown:
+        raise BenchError(f"there is no load named {unknown[0]}: choose from {', '.join(names)}")
+    return (
+        [scenario for scenario in SCENARIOS if not only or scenario.name in only],
+        [check for check in CHECKS if not only or check.name in only],
+    )
+
+
+@contextmanager
+def _quiet(cores: Cores) -> Iterator[None]:
+    """No pauses of our own while measuring, and SIGTERM cleans up as Ctrl-C does."""
+
+    def interrupted(_: int, __: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupted)
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    try:
+        cores.pin_load()
+        yield
+    finally:
+        cores.release()
+        gc.enable()
+        gc.unfreeze()
+        signal.signal(signal.SIGTERM, before)
+
+
+def _describe(cores: Cores) -> str:
+    return "not pinned" if cores.load is None else f"server on core {cores.server}, load on core {cores.load}"
+
+
+def _sides(bench: Bench) -> dict[str, str]:
+    """Name and version of both servers; also finds out whether they start at all, before anything takes long."""
+    with bench.airwave() as ours, bench.redis() as theirs:
+        return {"airwave": _product(ours, "Airwave"), "redis": _product(theirs, "Redis")}
+
+
+def _product(server: Server, default: str) -> str:
+    """Name and version, as its INFO has them. Redis's relatives say `redis_version` as well, so it comes last."""
+    info = server.info()
+    for name in ("Airwave", "Valkey", "Redis"):
+        if number := info.get(f"{name.lower()}_version"):
+            return f"{name} {number}"
+    return default
+
+
+def compare(bench: Bench, scenario: Scenario) -> Comparison:
+    """Measure a scenario on both sides, A B A B; what goes wrong is in the result."""
+    try:
+        with ExitStack() as stack:
+            rate_per_s = 0.0
+            if scenario.calibrate is not None:
+                bench.progress(f"{scenario.name}: finding the rate that Redis can sustain")
+                with bench.redis() as server:
+                    rate_per_s = scenario.calibrate(server)
+            measure = _fresh if scenario.fresh else _lasting
+            sides = measure(bench, scenario, rate_per_s, stack)
+            ours, theirs = [], []
+            for number in range(1, bench.options.rounds + 1):
+                bench.progress(f"{scenario.name}: round {number} of {bench.options.rounds}")
+                ours.append(sides[0](bench.options.seconds))
+                theirs.append(sides[1](bench.options.seconds))
+            return Comparison(scenario.name, scenario.about, scenario.metrics, rate_per_s, ours, theirs)
+    except BenchError as error:
+        bench.progress(f"{scenario.name}: failed: {error}")
+        return Comparison(scenario.name, scenario.about, scenario.metrics, error=str(error))
+
+
+Sides = tuple[Callable[[float], Sample], Callable[[float], Sample]]
+
+
+def _lasting(bench: Bench, scenario: Scenario, rate_per_s: float, stack: ExitStack) -> Sides:
+    """Both servers and their loads stay connected for all rounds; the one that is not measured has nothing to do."""
+    servers = [stack.enter_context(bench.airwave()), stack.enter_context(bench.redis())]
+    first, second = (stack.enter_context(scenario.open(server, rate_per_s)) for server in servers)
+    for side in (first, second):
+        side(WARM_UP_S)
+    return first, second
+
+
+def _fresh(bench: Bench, scenario: Scenario, rate_per_s: float, _: ExitStack) -> Sides:
+    """A server is started for each measurement, and ended after it."""
+
+    def airwave(seconds: float) -> Sample:
+        with bench.airwave() as server, scenario.open(server, rate_per_s) as measure:
+            return measure(seconds)
+
+    def redis(seconds: float) -> Sample:
+        with bench.redis() as server, scenario.open(server, rate_per_s) as measure:
+            return measure(seconds)
+
+    return airwave, redis
+
+
+def _check(bench: Bench, check: Check) -> Checked:
+    seconds = bench.options.check_seconds or check.seconds
+    bench.progress(f"{check.name}: about {seconds:g} s")
+    try:
+        with bench.airwave() as server:
+            return Checked(check.name, check.about, check.run(server, seconds))
+    except BenchError as error:
+        bench.progress(f"{check.name}: failed: {error}")
+        return Checked(check.name, check.about, {}, str(error))

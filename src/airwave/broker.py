@@ -1,0 +1,357 @@
+"""The whole state of a node, and the tick that gives what happened to the clients.
+
+The order of a tick, and why (DESIGN section 4):
+
+1. Clients whose input was put off go on, each for one slice of time. A client with a megabyte of pipelined commands
+   neither stops the others nor is stopped by them.
+2. Every client with a reply is flushed: request and response stay fast, whatever is being fanned out.
+3. Clients that lag are held to their limits.
+4. One slice of the fan-out queue is flushed, oldest first. Input is read before the next slice; messages that came
+   meanwhile join the buffers still waiting, so that under load each write carries more.
+5. If something is left, the next tick is asked for at once.
+
+The backlog is bounded: the queue is flushed in *sweeps* (from the client at its head to the one that was last when the sweep
+began). When a sweep has become too old, or too much has been published during it, the rest of the queue goes out
+in one tick, before more input is read. So publishers that outrun their subscribers are slowed down, not buffered.
+"""
+
+from collections import deque
+from typing import TYPE_CHECKING, Any, Protocol
+
+from airwave import quoting
+from airwave.client import Client
+from airwave.command import Command, CommandStats, Table, all_commands
+from airwave.latency import LatencyMonitor
+from airwave.pubsub import PubSub, Subscriber
+from airwave.request import Limits
+from airwave.settings import Settings, is_secret
+from airwave.slowlog import SlowLog
+from airwave.stats import Stats
+
+if TYPE_CHECKING:
+    from airwave.session import Session
+
+_NEVER_NS = 1 << 62
+
+
+class Host(Protocol):
+    """What the core is given by the layer that does I/O."""
+
+    pid: int
+    run_id: str  # 40 hexadecimal digits, new at each start
+
+    def clock(self) -> int:
+        """Monotonic time in ns."""
+
+    def wall(self) -> float:
+        """Unix time in seconds."""
+
+    def wake(self) -> None:
+        """Call `Broker.tick` soon, once."""
+
+    def wake_after(self, delay_s: float) -> None:
+        """Call `Broker.tick` after so many seconds."""
+
+    def sleep(self, delay_s: float) -> None:
+        """Stop the whole node for so long (DEBUG SLEEP)."""
+
+    def log(self, level: str, message: str, /, *, exc_info: BaseException | None = None, **fields: object) -> None:
+        """Log an event; `level` is one of Redis's (debug, verbose, notice, warning) or `error` for a fault of ours."""
+
+    def shutdown(self, *, now: bool) -> None:
+        """Stop the node; `now` without waiting for slow clients."""
+
+    def rewrite_config(self) -> None:
+        """Write the settings to their file. Raises CommandError when there is none or it cannot be written."""
+
+    def usage(self) -> dict[str, Any]:
+        """What the process uses: `rss_bytes`, `rss_peak_bytes`, `cpu_sys_s`, `cpu_user_s`, `os`, `executable`."""
+
+
+class Broker:
+    """One node.
+
+    Args:
+        settings: the node's own, changed in place by CONFIG SET.
+        host: clock, wake-up and log.
+    """
+
+    def __init__(self, settings: Settings, host: Host) -> None:
+        self.settings = settings
+        self.host = host
+        self.clock = host.clock
+        self.started_ns = host.clock()
+        self.started_at = int(host.wall())
+        self.stats = Stats()
+        self.slowlog = SlowLog(settings.slowlog_max_len)
+        self.latency = LatencyMonitor()
+        self.limits = Limits()
+        self.command_stats: dict[str, CommandStats] = {row.name: CommandStats() for row in all_commands()}
+
+        self.tables: dict[object, Table] = {}  # dispatch tables by state; airwave.states makes and keeps them here
+
+        self.clients: dict[int, Session] = {}
+        self.lagging: set[Client] = set()
+        self.monitors: list[Session] = []
+        self.executing = False  # EXEC runs its commands: each must reply at once, none may block
+        self._last_client_id = 0
+
+        self.fan_out: deque[Subscriber] = deque()
+        self.pubsub = PubSub(self.fan_out, settings.route_cache_size)
+        self.replying: list[Session] = []  # may have something in `out`; each at least once
+        self.put_off: list[Session] = []  # have input that their slice of time did not reach
+        self.held: list[Session] = []  # wait for the end of CLIENT PAUSE
+        self._awake = False
+        self._sweep_left = 0  # clients
+        self._sweep_since_ns = 0
+        self._sweep_deliveries = 0
+        self._sweep_bytes = 0
+
+        self.pause_all = False
+        self.pause_writes = False
+        self._pause_until_ns = 0
+        self._watch_settings()
+
+    # --- settings ---------------------------------------------------------------------------------------------------
+
+    def _watch_settings(self) -> None:
+        """Copy what hot paths read into attributes, now and whenever CONFIG SET changes it."""
+        settings = self.settings
+
+        def limits(_: object = None) -> None:
+            self.limits.bulk_max = settings.proto_max_bulk_len
+            self.limits.buffer_max = settings.client_query_buffer_limit
+
+        def output_limits(_: object = None) -> None:
+            for client in self.clients.values():
+                client.apply_limits()
+
+        def delivery(_: object = None) -> None:
+            self.slice_max = settings.fan_out_slice
+            self.backlog_max = settings.fan_out_backlog_messages
+            self.backlog_bytes_max = settings.fan_out_backlog_bytes
+            self.backlog_max_ns = settings.fan_out_backlog_ms * 1_000_000
+            self.input_slice_ns = settings.input_slice_us * 1000
+            self.pubsub.route_cache_max = max(1, settings.route_cache_size)
+
+        def thresholds(_: object = None) -> None:
+            slow_us = settings.slowlog_log_slower_than
+            self.slowlog_ns = slow_us * 1000 if slow_us >= 0 else _NEVER_NS
+            spike_ms = settings.latency_monitor_threshold
+            self.spike_ns = spike_ms * 1_000_000 if spike_ms > 0 else _NEVER_NS
+            self.notable_ns = min(self.slowlog_ns, self.spike_ns)
+
+        watched = {
+            limits: ("proto-max-bulk-len", "client-query-buffer-limit"),
+            output_limits: ("client-output-buffer-limit",),
+            delivery: (
+                "fan-out-slice",
+                "fan-out-backlog-messages",
+                "fan-out-backlog-bytes",
+                "fan-out-backlog-ms",
+                "input-slice-us",
+                "route-cache-size",
+            ),
+            thresholds: ("slowlog-log-slower-than", "latency-monitor-threshold"),
+        }
+        for update, names in watched.items():
+            update()
+            for name in names:
+                settings.on_change(name, update)
+        settings.on_change("slowlog-max-len", self.slowlog.resize)
+
+    # --- clients ----------------------------------------------------------------------------------------------------
+
+    def next_client_id(self) -> int:
+        """A client ID: unique and growing."""
+        self._last_client_id += 1
+        return self._last_client_id
+
+    def welcome(self, session: "Session") -> None:
+        """A client has connected."""
+        self.clients[session.id] = session
+        self.stats.connections_received += 1
+
+    def forget(self, client: Client) -> None:
+        """A client has gone, or is being cut off: no trace of it stays."""
+        if client.gone:
+            return
+        client.gone = True
+        self.pubsub.unsubscribe_all(client)
+        session = self.clients.pop(client.id, None)
+        self.lagging.discard(client)
+        client.out.clear()
+        if session is not None and session in self.monitors:
+            self.monitors.remove(session)
+        if session is not None and session in self.held:
+            self.held.remove(session)
+
+    # --- the tick ---------------------------------------------------------------------------------------------------
+
+    def wake(self) -> None:
+        """Something is to be flushed: make sure that a tick comes."""
+        if not self._awake:
+            self._awake = True
+            self.host.wake()
+
+    def tick(self) -> None:
+        """Give what happened to the clients; the order is explained at the top of this file."""
+        self._awake = False
+        if self._pause_until_ns:
+            self._end_pause_if_due()
+        if self.put_off:
+            sessions, self.put_off = self.put_off, []
+            for session in sessions:
+                session.go_on()
+        replying = self.replying
+        for session in replying:
+            if session.out:
+                session.flush()
+            if session.close_after_flush:
+                session.finish()
+        replying.clear()
+        if self.lagging:
+            now_ns = self.clock()
+            for client in list(self.lagging):
+                client.check_lag(now_ns)
+        if self.fan_out:
+            self._flush_slice()
+        if self.fan_out or self.put_off:
+            self.wake()
+
+    def _flush_slice(self) -> None:
+        queue = self.fan_out
+        left = self._slice_size()
+        pop = queue.popleft
+        popped = 0
+        while queue and left:
+            client = pop()
+            popped += 1
+            if client.out:
+                left -= 1
+                client.flush()
+        self._sweep_left -= popped
+
+    def _slice_size(self) -> int:
+        """How many clients to flush in this tick."""
+        pubsub = self.pubsub
+        now_ns = self.clock()
+        if self._sweep_left <= 0:
+            self._sweep_left = len(self.fan_out)
+            self._sweep_since_ns = now_ns
+            self._sweep_deliveries = pubsub.deliveries
+            self._sweep_bytes = pubsub.delivered_bytes
+        elif (
+            pubsub.deliveries - self._sweep_deliveries > self.backlog_max
+            or pubsub.delivered_bytes - self._sweep_bytes > self.backlog_bytes_max
+            or now_ns - self._sweep_since_ns > self.backlog_max_ns
+        ):
+            return len(self.fan_out)
+        return self.slice_max
+
+    def flush_everything(self) -> None:
+        """Hand all that waits to the transports (when the node stops)."""
+        while self.fan_out:
+            client = self.fan_out.popleft()
+            if client.out:
+                client.flush()
+
+    def cron(self) -> None:
+        """What is to be done `hz` times a second: rates, idle clients, soft limits."""
+        now_ns = self.clock()
+        stats = self.stats
+        stats.commands_of_rate.sample(self.commands_processed, now_ns)
+        stats.input_of_rate.sample(stats.input_bytes, now_ns)
+        stats.output_of_rate.sample(stats.output_bytes, now_ns)
+        for client in list(self.lagging):
+            client.check_lag(now_ns)
+        if self.settings.timeout:
+            self._close_idle(now_ns)
+
+    def _close_idle(self, now_ns: int) -> None:
+        latest_ns = now_ns - self.settings.timeout * 1_000_000_000
+        for session in list(self.clients.values()):
+            # As in Redis: never subscribers, monitors and clients that wait for something.
+            if session.active_ns < latest_ns and not session.is_subscriber and session not in self.monitors:
+                if session not in self.held:
+                    self.host.log("verbose", "closing idle client", client=session.peer)
+                    session.disconnect()
+
+    # --- CLIENT PAUSE -----------------------------------------------------------------------------------------------
+
+    def pause(self, duration_ms: int, *, writes_only: bool) -> None:
+        """Hold commands back; a pause in force is only ever made longer and stricter, as in Redis."""
+        until_ns = self.clock() + duration_ms * 1_000_000
+        self._pause_until_ns = max(self._pause_until_ns, until_ns, 1)
+        self.pause_all = self.pause_all or not writes_only
+        self.pause_writes = True
+        self._change_tables()
+        self.host.wake_after((self._pause_until_ns - self.clock()) / 1e9)
+
+    def unpause(self) -> None:
+        """End a pause: what was held back goes on, in order."""
+        self._pause_until_ns = 0
+        self.pause_all = self.pause_writes = False
+        self._change_tables()
+        held, self.held = self.held, []
+        self.put_off.extend(held)
+        if held:
+            self.wake()
+
+    def _end_pause_if_due(self) -> None:
+        if self.clock() >= self._pause_until_ns:
+            self.unpause()
+
+    def _change_tables(self) -> None:
+        for session in self.clients.values():
+            session.choose_table()
+
+    # --- observation ------------------------------------------------------------------------------------------------
+
+    @property
+    def commands_processed(self) -> int:
+        """Commands whose handler ran."""
+        return sum([each.calls for each in self.command_stats.values()])
+
+    def reset_stats(self) -> None:
+        """CONFIG RESETSTAT."""
+        self.stats.reset()
+        for each in self.command_stats.values():
+            each.reset()
+        self.pubsub.deliveries = self.pubsub.delivered_bytes = 0
+        self._sweep_left = 0
+
+    def note_slow(self, session: "Session", row: Command, argv: list[bytes], elapsed_ns: int) -> None:
+        """A command took long enough for the slow log or the latency monitor."""
+        at = int(self.host.wall())
+        if elapsed_ns >= self.slowlog_ns and "skip_slowlog" not in row.flags:
+            self.slowlog.add(at, elapsed_ns // 1000, row_shown(row, argv), session.peer, session.name)
+        if elapsed_ns >= self.spike_ns:
+            event = "fast-command" if "fast" in row.flags else "command"
+            self.latency.add(event, at, elapsed_ns // 1_000_000)
+
+    def feed_monitors(self, session: "Session", row: Command, argv: list[bytes]) -> None:
+        """Show a command to all MONITOR clients, every byte escaped."""
+        now = self.host.wall()
+        words = " ".join([quoting.quoted(arg) for arg in row_shown(row, argv)])
+        peer = f"unix:{session.peer[:-2]}" if session.peer.startswith("/") else session.peer
+        line = f"+{now:.6f} [{session.db} {peer}] {words}\r\n".encode("ascii", "backslashreplace")
+        for monitor in self.monitors:
+            if not monitor.out:
+                self.fan_out.append(monitor)
+            monitor.out.append(line)
+        self.wake()
+
+
+def row_shown(row: Command, argv: list[bytes]) -> list[bytes]:
+    """The request as logs may show it: passwords are left out."""
+    hidden: set[int] = set()
+    if row.name == "auth":
+        hidden.update(range(1, len(argv)))
+    elif row.name == "hello":
+        for place, arg in enumerate(argv):
+            if arg.lower() == b"auth":
+                hidden.update((place + 1, place + 2))
+    elif row.name == "config|set":
+        hidden.update(place for place in range(3, len(argv), 2) if is_secret(argv[place - 1]))
+    return [b"(redacted)" if place in hidden else arg for place, arg in enumerate(argv)] if hidden else argv

@@ -1,0 +1,146 @@
+"""`airwave demo`: a server, and a story that real clients play on it."""
+
+# ruff: noqa: PLC0415 (imports inside functions keep `airwave --help` fast)
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+    from airwave.cli.stage import Stage
+
+DEFAULT_PORT = 6379
+# How long the demo waits for each message, in seconds. Generous: a loaded machine is no reason to fail.
+_PATIENCE_S = 10.0
+
+
+def demo(
+    port: Annotated[
+        int, typer.Option("--port", min=0, max=65535, help="TCP port of the server; a free one if it is taken.")
+    ] = DEFAULT_PORT,
+    leave: Annotated[bool, typer.Option("--exit", help="End after the story, as without a terminal.")] = False,
+) -> None:
+    """Start a server and watch messages flow through it.
+
+    Plays a story with real redis-py clients, checks that every message arrives, and keeps serving until Ctrl-C.
+    Without a terminal it ends after the story: with code 0, or 1 if any message was missing.
+    """
+    raise typer.Exit(run_demo(port, stay=not leave and sys.stdin.isatty() and sys.stdout.isatty()))
+
+
+def serve_command(port: int) -> list[str]:
+    """How the server is started: in this very Python, and for this machine only (`-` if there is IPv6)."""
+    return [sys.executable, "-m", "airwave", "serve", "--port", str(port), "--bind", "127.0.0.1", "-::1"]
+
+
+def run_demo(
+    wanted_port: int,
+    *,
+    stay: bool,
+    server_command: Callable[[int], Sequence[str]] = serve_command,
+    patience_s: float = _PATIENCE_S,
+) -> int:
+    """Play the demo; the exit code.
+
+    Args:
+        stay: keep serving until Ctrl-C.
+        server_command: the command line of a server for a port; tests put another server here.
+        patience_s: how long to wait for each message.
+
+    Raises:
+        Failure: the server did not start, or an expected message was missing.
+    """
+    from airwave.cli.child import HOST, free_port, running
+    from airwave.cli.client import explained
+    from airwave.cli.stage import Stage
+    from airwave.cli.story import play
+
+    stage = Stage()
+    port = free_port(wanted_port)
+    stage.say("Airwave: real-time messaging in pure Python that speaks Redis", "bold")
+    if wanted_port not in (0, port):
+        stage.say(f"Port {wanted_port} is not free: the demo takes port {port} instead.", "yellow")
+    with running(server_command(port)) as server:
+        with explained(f"redis://{HOST}:{port}"):
+            server.wait_until(lambda: _answers(port))
+            stage.say(f"A server is running on {HOST}:{port}; the clients are redis-py.")
+            play(stage, lambda: _client(port), patience_s)
+        say_how_to_go_on(stage, port, serving=stay)
+        if stay:
+            try:
+                server.wait()
+            except KeyboardInterrupt:
+                stage.say()
+                stage.say("The server is stopped. Goodbye!")
+                return 0
+            raise server.unexpected_end()
+    return 0
+
+
+def _client(port: int) -> Redis:
+    import redis
+
+    from airwave.cli.child import HOST
+
+    return redis.Redis(host=HOST, port=port)
+
+
+def _answers(port: int) -> bool:
+    import redis
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
+    from airwave.cli.child import HOST
+
+    with redis.Redis(host=HOST, port=port, socket_timeout=1, retry=Retry(NoBackoff(), 0)) as client:
+        try:
+            return bool(client.ping())
+        except redis.RedisError:
+            return False
+
+
+def say_how_to_go_on(stage: Stage, port: int, *, serving: bool) -> None:
+    """Tell what to try next, in lines to copy."""
+    airwave = program()
+    port = port if serving else DEFAULT_PORT
+    url = "" if port == DEFAULT_PORT else f" --url redis://127.0.0.1:{port}"
+    stage.say()
+    if serving:
+        stage.say(f"The server keeps running on port {port}. Try it from another terminal:", "bold")
+    else:
+        stage.say("Now start a server of your own, and try it from another terminal:", "bold")
+        stage.say(f"  {airwave} serve")
+    for line in (
+        "",
+        f"  {airwave} sub --pattern 'notifications:*'{url}",
+        f"  {airwave} pub notifications:user:42 'Hello!'{url}",
+        f"  redis-cli -p {port} PUBLISH notifications:user:42 'Hello from redis-cli!'",
+        "",
+        "  >>> import redis",
+        f"  >>> client = redis.Redis(port={port})",
+        "  >>> client.publish('notifications:user:42', 'Hello from Python!')",
+    ):
+        stage.say(line, "cyan")
+    if serving:
+        stage.say()
+        stage.say("Ctrl-C stops it.", "bold")
+
+
+def program() -> str:
+    """How the user calls airwave: after `make run` it is in a virtual environment that is not on the PATH."""
+    called = Path(sys.argv[0])
+    if shutil.which("airwave"):
+        return "airwave"
+    if called.stem == "airwave":
+        return shlex.quote(os.path.relpath(called))
+    return f"{shlex.quote(sys.executable)} -m airwave"

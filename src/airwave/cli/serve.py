@@ -1,0 +1,43 @@
+"""`airwave serve`: the server, with the command line of redis-server."""
+
+# ruff: noqa: PLC0415 (imports inside functions keep `airwave --help` fast)
+
+import typer
+
+# Everything but --help goes to the settings as it is. No -h: `--requirepass -hunter2` is a password.
+CONTEXT = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": ["--help"]}
+USAGE = "[CONFIG|-] [--directive value ...]"
+
+
+def serve(context: typer.Context) -> None:
+    """Start the server; its options are those of redis-server.
+
+    CONFIG is a file in the syntax of redis.conf, - reads it from standard input. Every directive can also be given as
+    an option, with as many values as it takes; options win over the file.
+
+    \b
+    --port 6379                 TCP port; 0 for none
+    --bind 127.0.0.1 ::1        addresses to listen on; * for all, which is the default
+    --unixsocket PATH           listen on a Unix socket as well
+    --requirepass PASSWORD      clients must give it; needed to be reached from other machines
+    --protected-mode yes|no     without a password refuse everything but this machine
+    --maxclients 10000          connections at once
+    --timeout 0                 close idle clients after so many seconds; 0 never, subscribers never
+    --client-output-buffer-limit pubsub 32mb 8mb 60
+                                what may wait for a slow subscriber before it is cut off
+    --loglevel notice           debug, verbose, notice or warning
+    --logfile PATH              log there instead of standard output
+    --pidfile PATH              write the process id there
+    --daemonize yes|no          go to the background
+
+    Example: airwave serve --port 6380 --requirepass secret
+    """
+    from airwave.cli.failure import Failure
+    from airwave.server import run
+    from airwave.settings import SettingsError, from_command_line
+
+    try:
+        code = run(from_command_line(context.args))
+    except SettingsError as error:
+        raise Failure(str(error)) from None
+    raise typer.Exit(code)

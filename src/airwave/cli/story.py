@@ -1,0 +1,185 @@
+"""What the demo tells: six acts about channels, patterns, a background thread and a cache.
+
+Each act publishes and names every message that must arrive; see actors.py for how that is checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from airwave.cli.actors import BackgroundSubscriber, Payload, Publisher, Subscriber, encoded
+from airwave.cli.stage import Stage
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+Connect = Callable[[], "Redis"]
+
+_USER = "notifications:user:42"
+_OTHER_USER = "notifications:user:7"
+_USERS = "notifications:user:*"
+_ORDERS = "events:orders:*"
+_GLOBAL = "notifications:global"
+_INVALIDATE = "cache:invalidate"
+_PRODUCT = "product:42"
+
+
+class AppServer:
+    """A server of an application that keeps products in a cache of its own."""
+
+    def __init__(self, stage: Stage, subscriber: Subscriber, database: Payload) -> None:
+        self._stage, self._subscriber, self._database = stage, subscriber, database
+        self._cache: Payload = {}
+
+    def start(self) -> None:
+        """Listen to invalidations, then fill the cache; in this order no change can slip through in between."""
+        self._subscriber.subscribe(_INVALIDATE)
+        self._load("loads")
+
+    def invalidate(self, payload: Payload) -> None:
+        """Get the invalidation, drop the product, load it again."""
+        self._subscriber.expect(_INVALIDATE, payload)
+        self._cache.pop(payload["key"], None)
+        self._stage.remarks(self._subscriber.name, f"drops {payload['key']}; cache: {encoded(self._cache)}")
+        self._load("reloads")
+
+    def _load(self, verb: str) -> None:
+        self._cache[_PRODUCT] = self._database[_PRODUCT]
+        self._stage.remarks(self._subscriber.name, f"{verb} {_PRODUCT}; cache: {encoded(self._cache)}")
+
+
+class Cast:
+    """All who play. A context manager: at the end every connection is closed, also after a failure."""
+
+    def __init__(self, stage: Stage, connect: Connect, patience_s: float) -> None:
+        self.stage = stage
+        self._connect, self._patience_s = connect, patience_s
+        self._exits = ExitStack()
+        self._subscribers: list[Subscriber] = []
+        self.user = self._add(Subscriber(stage, "user 42", self._client(), patience_s))
+        self.auditor = self._add(Subscriber(stage, "auditor", self._client(), patience_s))
+        self.orders = self._add(Subscriber(stage, "order desk", self._client(), patience_s))
+        self.worker = self._add(BackgroundSubscriber(stage, "worker thread", self._client(), patience_s))
+
+    def __enter__(self) -> Cast:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._exits.close()
+
+    def publisher(self, name: str) -> Publisher:
+        """A publisher with a connection of its own."""
+        return Publisher(self.stage, name, self._client())
+
+    def app_server(self, name: str, database: Payload) -> AppServer:
+        """An app server with a subscriber of its own."""
+        subscriber = self._add(Subscriber(self.stage, name, self._client(), self._patience_s))
+        return AppServer(self.stage, subscriber, database)
+
+    def leave(self) -> int:
+        """Everybody unsubscribes; how many messages arrived in all."""
+        for subscriber in self._subscribers:
+            subscriber.leave()
+        return sum(subscriber.received for subscriber in self._subscribers)
+
+    def _add(self, subscriber: Subscriber) -> Subscriber:
+        self._subscribers.append(subscriber)
+        self._exits.callback(subscriber.close)
+        return subscriber
+
+    def _client(self) -> Redis:
+        client = self._connect()
+        self._exits.callback(client.close)
+        return client
+
+
+def play(stage: Stage, connect: Connect, patience_s: float) -> None:
+    """Play the whole story.
+
+    Args:
+        connect: makes a client of the server.
+        patience_s: how long to wait for each message.
+
+    Raises:
+        Failure: an expected message did not arrive, an unexpected one did, or a count was wrong.
+        redis.RedisError: the server failed.
+    """
+    with Cast(stage, connect, patience_s) as cast:
+        subscribe(cast)
+        notify_users(cast)
+        follow_orders(cast)
+        broadcast(cast)
+        invalidate_caches(cast)
+        received = leave(cast)
+    stage.done(f"All {received} messages arrived, in order, and every count was right.")
+
+
+def subscribe(cast: Cast) -> None:
+    """Everybody says what they want to hear."""
+    cast.stage.act("1. Subscribers say what they want to hear")
+    cast.user.subscribe(_USER)
+    cast.auditor.psubscribe(_USERS)
+    cast.orders.psubscribe(_ORDERS)
+    cast.worker.subscribe(_GLOBAL, _INVALIDATE)
+
+
+def notify_users(cast: Cast) -> None:
+    """A message reaches the subscribers of its channel and those whose pattern fits."""
+    cast.stage.act("2. A message reaches its channel and every pattern that fits")
+    chat = cast.publisher("chat")
+    hello = {"type": "new_message", "from": "Alice", "text": "Lunch at noon?"}
+    chat.publish(_USER, hello, delivered=2)
+    cast.user.expect(_USER, hello)
+    cast.auditor.expect(_USER, hello, _USERS)
+    mention = {"type": "mention", "from": "Bob", "post": 1234}
+    chat.publish(_OTHER_USER, mention, delivered=1)
+    cast.auditor.expect(_OTHER_USER, mention, _USERS)
+
+
+def follow_orders(cast: Cast) -> None:
+    """One pattern follows many channels."""
+    cast.stage.act("3. One pattern follows many channels")
+    shop = cast.publisher("shop")
+    events: list[tuple[str, Payload]] = [
+        ("created", {"order": 1001, "total": 39.8}),
+        ("shipped", {"order": 1001, "carrier": "DHL"}),
+        ("cancelled", {"order": 1002, "reason": "changed my mind"}),
+    ]
+    for event, payload in events:
+        channel = f"events:orders:{event}"
+        shop.publish(channel, payload, delivered=1)
+        cast.orders.expect(channel, payload, _ORDERS)
+
+
+def broadcast(cast: Cast) -> None:
+    """A background thread handles messages while the program does something else."""
+    cast.stage.act("4. A background thread listens while the program does something else")
+    notice = {"type": "maintenance", "text": "Back in five minutes"}
+    cast.publisher("operator").publish(_GLOBAL, notice, delivered=1)
+    cast.worker.expect(_GLOBAL, notice)
+
+
+def invalidate_caches(cast: Cast) -> None:
+    """Two app servers drop what has changed from their caches."""
+    cast.stage.act("5. A price changes, and every cache learns it at once")
+    database: Payload = {_PRODUCT: {"name": "Radio", "price": 19.9}}
+    app_servers = [cast.app_server(name, database) for name in ("app server 1", "app server 2")]
+    for app_server in app_servers:
+        app_server.start()
+    database[_PRODUCT] = {"name": "Radio", "price": 17.5}
+    cast.stage.remarks("price editor", f"writes to the database: {encoded(database)}")
+    change = {"type": "invalidate", "key": _PRODUCT}
+    cast.publisher("price editor").publish(_INVALIDATE, change, delivered=3)
+    cast.worker.expect(_INVALIDATE, change)
+    for app_server in app_servers:
+        app_server.invalidate(change)
+
+
+def leave(cast: Cast) -> int:
+    """Nobody listens any more; how many messages had arrived."""
+    cast.stage.act("6. Nobody listens any more")
+    received = cast.leave()
+    cast.publisher("chat").publish(_USER, {"type": "new_message", "from": "Alice", "text": "Anyone?"}, delivered=0)
+    return received

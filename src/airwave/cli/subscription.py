@@ -1,0 +1,135 @@
+"""A subscription that outlives its connection: the messages of some channels, across reconnections."""
+
+# ruff: noqa: PLC0415 (imports inside functions keep `airwave --help` fast)
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from airwave.cli.client import display, explain
+from airwave.cli.failure import Failure
+from airwave.cli.output import say
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+# How often the caller gets a turn while nothing comes, in seconds.
+_TURN_S = 1.0
+# A silent server is sent a PING after the first and taken for dead after the second, in seconds.
+_PING_AFTER_S = 20.0
+_DEAD_AFTER_S = 60.0
+# Pause before another attempt to connect, in seconds: doubled each time, from the first to the second.
+_BACKOFF_MIN_S = 0.1
+_BACKOFF_MAX_S = 5.0
+
+
+class Message(NamedTuple):
+    """What a subscriber gets. `pattern` is None unless the subscription was by pattern."""
+
+    channel: bytes
+    pattern: bytes | None
+    data: bytes
+
+
+def follow(client: Redis, url: str, names: list[bytes], *, pattern: bool) -> Iterator[Message | None]:
+    """Subscribe, and again whenever the connection is lost; never ends by itself.
+
+    Args:
+        names: channels, or patterns if `pattern`.
+
+    Yields:
+        Messages; None once a second while nothing comes, so that the caller gets a turn.
+
+    Raises:
+        Failure: the first connection does not work, or the server refuses (password, access rules).
+    """
+    import redis
+
+    # A bare connection, because redis.client.PubSub reconnects by itself without telling.
+    connection: Any = client.connection_pool.make_connection()
+    reports = _Reports(url, names)
+    while True:
+        try:
+            yield from _read(connection, b"PSUBSCRIBE" if pattern else b"SUBSCRIBE", names, reports.subscribed)
+        except (redis.AuthenticationError, redis.ResponseError) as error:
+            raise Failure(explain(error, url)) from None
+        except (redis.RedisError, OSError) as error:
+            time.sleep(reports.lost(error))
+        finally:
+            connection.disconnect()
+
+
+class _Reports:
+    """What the user is told about the connection, and how long to wait before the next attempt."""
+
+    def __init__(self, url: str, names: list[bytes]) -> None:
+        self._url = url
+        self._count = len(names)
+        self._ever_subscribed = False
+        self._failures = 0
+
+    def subscribed(self) -> None:
+        if self._ever_subscribed:
+            say(f"Reconnected to {display(self._url)}: messages published in between may have been missed")
+        else:
+            say(f"Subscribed to {self._count} name(s) at {display(self._url)}: Ctrl-C ends")
+        self._ever_subscribed = True
+        self._failures = 0
+
+    def lost(self, error: Exception) -> float:
+        """Report a lost connection once; the seconds to wait, of which up to a half are random against stampedes."""
+        if not self._ever_subscribed:
+            raise Failure(explain(error, self._url)) from None
+        if self._failures == 0:
+            say(f"Connection to {display(self._url)} lost: reconnecting")
+        pause_s = min(_BACKOFF_MAX_S, _BACKOFF_MIN_S * 2.0 ** min(self._failures, 16))
+        self._failures += 1
+        return pause_s * random.uniform(0.5, 1.0)
+
+
+def _read(
+    connection: Any, command: bytes, names: list[bytes], subscribed: Callable[[], None]
+) -> Iterator[Message | None]:
+    """The messages of one connection, until it fails. `subscribed` is called when all names are confirmed."""
+    connection.connect()
+    connection.send_command(command, *names)
+    unconfirmed = len(names)
+    for reply in _replies(connection):
+        kind = reply[0] if isinstance(reply, list) else None
+        if kind == b"message":
+            yield Message(reply[1], None, reply[2])
+        elif kind == b"pmessage":
+            yield Message(reply[2], reply[1], reply[3])
+        elif kind in (b"subscribe", b"psubscribe"):
+            unconfirmed -= 1
+            if unconfirmed == 0:
+                subscribed()
+        elif reply is None:
+            yield None
+
+
+def _replies(connection: Any) -> Iterator[Any]:
+    """What the server sends; None after each second of silence. Raises redis.TimeoutError when it seems dead."""
+    import redis
+
+    heard_at = time.monotonic()
+    pinged = False
+    while True:
+        try:
+            if connection.can_read(timeout=_TURN_S):
+                # A message may come in pieces: a timeout leaves the beginning in the parser, the next call goes on.
+                yield connection.read_response(push_request=True, disconnect_on_error=False)
+                heard_at, pinged = time.monotonic(), False
+                continue
+        except redis.TimeoutError:
+            pass
+        silent_s = time.monotonic() - heard_at
+        if silent_s >= _DEAD_AFTER_S:
+            raise redis.TimeoutError(f"no answer for {_DEAD_AFTER_S:g} s")
+        if silent_s >= _PING_AFTER_S and not pinged:
+            connection.send_command(b"PING")
+            pinged = True
+        yield None

@@ -1,0 +1,203 @@
+"""What a command is, and the one table of them.
+
+A command is a function with the decorator `command`: name, arity, flags and the rest stand there, and the docstring gives
+summary, reply, cost and source. Dispatch, arity errors, COMMAND and its subcommands, ACL categories, HELP texts and
+docs/commands.md all come from this table. The handlers are in `airwave.commands`.
+"""
+
+import inspect
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from airwave.session import Session
+
+Argv = list[bytes]
+# Returns the encoded reply, or None: no reply now (it was sent already, or comes later).
+Handler = Callable[["Session", Argv], bytes | None]
+
+COMMANDS: dict[str, "Command"] = {}
+
+# In Redis's order, in which COMMAND INFO and ACL CAT show them. Flags not named here are for dispatch only.
+FLAGS = (
+    *("write", "readonly", "denyoom", "module", "admin", "pubsub", "noscript", "blocking", "loading", "stale"),
+    *("skip_monitor", "skip_slowlog", "asking", "fast", "no_auth", "may_replicate", "no_mandatory_keys"),
+    *("no_async_loading", "no_multi", "movablekeys", "allow_busy"),
+)
+CATEGORIES = (
+    *("keyspace", "read", "write", "set", "sortedset", "list", "hash", "string", "bitmap", "hyperloglog", "geo", "stream"),
+    *("pubsub", "admin", "fast", "slow", "blocking", "dangerous", "connection", "transaction", "scripting"),
+)
+
+# Flags that imply an ACL category of the same name; every command is also `fast` or `slow`.
+_FLAG_CATEGORIES = {"write": "write", "readonly": "read", "pubsub": "pubsub", "blocking": "blocking"}
+
+
+@dataclass(frozen=True, eq=False)
+class Command:
+    """A row of the table.
+
+    Attributes:
+        name: lower case; `client|id` for a subcommand.
+        arity: number of words of the request, the command's own included; negative: at least that many.
+        flags: Redis's command flags, of which `COMMAND INFO` shows the public ones.
+        keys: first key, last key and step within the request, as COMMAND INFO has them; `(0, 0, 0)` without keys.
+        group: the section of the documentation.
+        syntax: the arguments as Redis's documentation writes them.
+        tips: hints for cluster clients.
+        subcommands: by their own names, for a container such as CLIENT.
+    """
+
+    name: str
+    handler: Handler
+    arity: int
+    flags: frozenset[str]
+    keys: tuple[int, int, int]
+    categories: frozenset[str]
+    group: str
+    since: str
+    syntax: str
+    tips: tuple[str, ...]
+    doc: str
+    subcommands: dict[str, "Command"] = field(default_factory=dict)
+
+    @property
+    def summary(self) -> str:
+        """The docstring's first line."""
+        return self.doc.partition("\n")[0].rstrip(".")
+
+    def about(self, label: str) -> str:
+        """What the docstring says under `Reply:`, `Cost:` or `Source:`, on one line; empty when it says nothing."""
+        match = re.search(rf"^{label}: (.*(?:\n[ ]+\S.*)*)", self.doc, re.MULTILINE)
+        return " ".join(match[1].split()) if match else ""
+
+    @property
+    def pauses_with_writes(self) -> bool:
+        """Whether CLIENT PAUSE WRITE holds it back: it changes something, or would be sent to replicas."""
+        return not self.flags.isdisjoint(("write", "may_replicate"))
+
+
+NO_COMMAND = Command(
+    name="",
+    handler=lambda _session, _argv: None,
+    arity=-1,
+    flags=frozenset(),
+    keys=(0, 0, 0),
+    categories=frozenset(),
+    group="",
+    since="",
+    syntax="",
+    tips=(),
+    doc="",
+)
+"""Stands for a request that names no command."""
+
+
+def command(
+    name: str,
+    *,
+    arity: int,
+    flags: str = "",
+    since: str,
+    group: str,
+    syntax: str = "",
+    keys: tuple[int, int, int] = (0, 0, 0),
+    categories: str = "",
+    tips: tuple[str, ...] = (),
+) -> Callable[[Handler], Handler]:
+    """Put a handler into the table.
+
+    Args:
+        name: `PUBLISH`, or `CLIENT ID` for a subcommand, whose container must be there already.
+        flags, categories: separated by spaces. Categories that follow from flags are added.
+    """
+
+    def register(handler: Handler) -> Handler:
+        words = frozenset(flags.split())
+        implied = {category for flag, category in _FLAG_CATEGORIES.items() if flag in words}
+        implied |= {"admin", "dangerous"} if "admin" in words else set()
+        implied.add("fast" if "fast" in words else "slow")
+        container, _, sub = name.lower().partition(" ")
+        row = Command(
+            name=f"{container}|{sub}" if sub else container,
+            handler=handler,
+            arity=arity,
+            flags=words,
+            keys=keys,
+            categories=frozenset(implied | set(categories.split())),
+            group=group,
+            since=since,
+            syntax=syntax,
+            tips=tips,
+            doc=inspect.cleandoc(handler.__doc__ or ""),
+        )
+        if sub:
+            COMMANDS[container].subcommands[sub] = row
+        else:
+            COMMANDS[container] = row
+        return handler
+
+    return register
+
+
+def container(name: str, *, since: str, group: str, summary: str) -> None:
+    """Put a command into the table that has nothing but subcommands; called alone it is an arity error."""
+
+    def handler(session: "Session", argv: Argv) -> bytes | None:
+        raise AssertionError((session, argv))  # dispatch goes to the subcommand
+
+    handler.__doc__ = summary
+    command(name, arity=-2, since=since, group=group)(handler)
+
+
+def all_commands() -> list[Command]:
+    """Every command, each followed by its subcommands; a mere container (CLIENT) is a command that is never run."""
+    rows: list[Command] = []
+    for row in COMMANDS.values():
+        rows.append(row)
+        rows.extend(row.subcommands.values())
+    return rows
+
+
+class CommandStats:
+    """What INFO commandstats and LATENCY HISTOGRAM count for one command of one broker.
+
+    Attributes:
+        calls: how often the handler ran.
+        ns: time spent in it, in all.
+        rejected: calls refused before the handler ran (arity, no authentication, wrong state).
+        failed: calls whose handler answered with an error.
+        buckets: calls by the bit length of their duration in µs, so by powers of two: 0, 1, 2-3, 4-7, ...
+    """
+
+    __slots__ = ("buckets", "calls", "failed", "ns", "rejected")
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin anew (CONFIG RESETSTAT)."""
+        self.calls = self.ns = self.rejected = self.failed = 0
+        self.buckets = [0] * 64
+
+
+class Entry:
+    """A cell of a dispatch table: what a session in one state does with one command."""
+
+    __slots__ = ("arity", "command", "handler", "monitored", "stats")
+
+    def __init__(self, command: Any, handler: Handler, stats: CommandStats, *, monitored: bool) -> None:
+        self.command: Command = command
+        self.handler = handler
+        self.arity: int = command.arity
+        self.stats = stats
+        self.monitored = monitored
+
+    def replaced(self, handler: Handler) -> "Entry":
+        """The same command, answered by another handler, for another state; its calls are not counted."""
+        return Entry(self.command, handler, CommandStats(), monitored=False)
+
+
+Table = dict[bytes | str, Entry]

@@ -1,0 +1,279 @@
+"""Channels, patterns and shard channels: who gets a message, and the bytes they get.
+
+Layer L1. A `Topic` is one channel or pattern with its subscribers, kept apart by wire format, so that a message is encoded
+once for each format in use and the same bytes object goes to every subscriber. A *route* lists the topics a channel's
+messages go to. Routes are cached: they refer to topics, so that a subscriber who joins or leaves an existing topic
+changes no route; only a topic that comes or goes does. A route that is not cached is found by looking only at patterns
+whose literal prefix the channel has.
+
+The loop in `_deliver` is the hottest of the program. Whoever adds something to it pays for it once per delivery.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from airwave import glob
+from airwave.resp import RESP2, RESP3, payload
+
+Subscriptions = dict[bytes, "Topic"]
+_NONE: Subscriptions = {}
+
+
+class Subscriber:
+    """What Pub/Sub needs of a client; `session.Session` is one.
+
+    Attributes:
+        out: encoded frames and replies that wait to be written, oldest first. Frames are shared between subscribers.
+        resp3: which of the two formats it reads.
+        channels, patterns, shard_channels: name to topic, in the order of subscription.
+    """
+
+    __slots__ = ("channels", "out", "patterns", "resp3", "shard_channels")
+
+    def __init__(self) -> None:
+        self.out: list[bytes] = []
+        self.resp3 = False
+        # Most clients never subscribe and most subscribers to one kind: the dicts are made on first use.
+        self.channels: Subscriptions = _NONE
+        self.patterns: Subscriptions = _NONE
+        self.shard_channels: Subscriptions = _NONE
+
+    @property
+    def subscription_count(self) -> int:
+        """Channels and patterns, as confirmations count them; shard channels are counted apart."""
+        return len(self.channels) + len(self.patterns)
+
+    def flush(self) -> None:
+        """Write what waits in `out`."""
+        raise NotImplementedError
+
+
+class Topic:
+    """One channel or pattern and its subscribers in the order they came, by format."""
+
+    __slots__ = ("matches", "resp2", "resp3")
+
+    def __init__(self, matches: Callable[[bytes], bool] | None = None) -> None:
+        self.matches = matches  # patterns only
+        self.resp2: dict[Subscriber, None] = {}
+        self.resp3: dict[Subscriber, None] = {}
+
+    def __len__(self) -> int:
+        return len(self.resp2) + len(self.resp3)
+
+    def add(self, subscriber: Subscriber) -> None:
+        """Let it have messages from now on, in its format."""
+        (self.resp3 if subscriber.resp3 else self.resp2)[subscriber] = None
+
+    def remove(self, subscriber: Subscriber) -> None:
+        """Stop it; `subscriber.resp3` must be what it was when added."""
+        del (self.resp3 if subscriber.resp3 else self.resp2)[subscriber]
+
+
+# Head of the frame and subscribers, for each format: (RESP2 head, RESP2 subscribers, RESP3 head, RESP3 subscribers).
+Leg = tuple[bytes, dict[Subscriber, None], bytes, dict[Subscriber, None]]
+
+
+def _leg(topic: Topic, kind: bytes, *names: bytes) -> Leg:
+    return RESP2.message_head(kind, *names), topic.resp2, RESP3.message_head(kind, *names), topic.resp3
+
+
+class PubSub:
+    """All subscriptions of a node.
+
+    Args:
+        fan_out: where a subscriber is put when its `out` was empty before a message; the broker flushes it.
+        route_cache_max: channels whose routes are kept; the oldest goes when one more comes.
+
+    Attributes:
+        deliveries: messages put into an `out` since the start (one message to ten subscribers counts ten).
+        delivered_bytes: their bytes on the wire.
+    """
+
+    def __init__(self, fan_out: deque[Subscriber], route_cache_max: int = 10_000) -> None:
+        self.fan_out = fan_out
+        self.route_cache_max = route_cache_max
+        self.deliveries = 0
+        self.delivered_bytes = 0
+        self.channels: dict[bytes, Topic] = {}
+        self.patterns: dict[bytes, Topic] = {}
+        self.shard_channels: dict[bytes, Topic] = {}
+        self._routes: dict[bytes, tuple[Leg, ...]] = {}
+        self._patterns_by_prefix: dict[bytes, dict[bytes, Topic]] = {}
+        self._length_counts: dict[int, int] = {}  # length of a literal prefix: how many prefixes have it
+        self._prefix_lengths: list[int] = []
+
+    # --- publishing -------------------------------------------------------------------------------------------------
+
+    def publish(self, channel: bytes, message: bytes) -> int:
+        """Give a message to the channel's subscribers and to those of each matching pattern.
+
+        Returns:
+            How many subscriptions got it: a client that has the channel and two matching patterns counts three times.
+        """
+        route = self._routes.get(channel)
+        if route is None:
+            route = self._find_route(channel)
+        return self._deliver(route, message) if route else 0
+
+    def publish_shard(self, channel: bytes, message: bytes) -> int:
+        """Give a message to the shard channel's subscribers; patterns never see it."""
+        topic = self.shard_channels.get(channel)
+        return self._deliver((_leg(topic, b"smessage", channel),), message) if topic else 0
+
+    def _deliver(self, route: tuple[Leg, ...], message: bytes) -> int:
+        tail = payload(message)
+        queue = self.fan_out.append
+        receivers = 0
+        for head2, resp2, head3, resp3 in route:
+            for head, subscribers in ((head2, resp2), (head3, resp3)):
+                if subscribers:
+                    frame = head + tail
+                    for subscriber in subscribers:
+                        out = subscriber.out
+                        if not out:
+                            queue(subscriber)
+                        out.append(frame)
+                    receivers += len(subscribers)
+                    self.delivered_bytes += len(frame) * len(subscribers)
+        self.deliveries += receivers
+        return receivers
+
+    def _find_route(self, channel: bytes) -> tuple[Leg, ...]:
+        legs: list[Leg] = []
+        if topic := self.channels.get(channel):
+            legs.append(_leg(topic, b"message", channel))
+        for length in self._prefix_lengths:
+            if length > len(channel):
+                break
+            for pattern, topic in self._patterns_by_prefix.get(channel[:length], _NONE).items():
+                if topic.matches is not None and topic.matches(channel):
+                    legs.append(_leg(topic, b"pmessage", pattern, channel))
+        route = tuple(legs)
+        # A channel that nobody hears is looked up as fast without the cache, when there are no patterns.
+        if route or self._prefix_lengths:
+            if len(self._routes) >= self.route_cache_max:
+                del self._routes[next(iter(self._routes))]
+            self._routes[channel] = route
+        return route
+
+    # --- subscribing ------------------------------------------------------------------------------------------------
+
+    def subscribe(self, subscriber: Subscriber, channel: bytes) -> None:
+        """Add a channel; nothing happens when the client has it already."""
+        if channel in subscriber.channels:
+            return
+        topic = self.channels.get(channel)
+        if topic is None:
+            topic = self.channels[channel] = Topic()
+            self._routes.pop(channel, None)
+        topic.add(subscriber)
+        if subscriber.channels is _NONE:
+            subscriber.channels = {}
+        subscriber.channels[channel] = topic
+
+    def unsubscribe(self, subscriber: Subscriber, channel: bytes) -> None:
+        """Drop a channel; nothing happens when the client does not have it."""
+        if (topic := subscriber.channels.pop(channel, None)) is not None:
+            topic.remove(subscriber)
+            if not topic:
+                del self.channels[channel]
+                self._routes.pop(channel, None)
+
+    def psubscribe(self, subscriber: Subscriber, pattern: bytes) -> None:
+        """Add a pattern; nothing happens when the client has it already."""
+        if pattern in subscriber.patterns:
+            return
+        topic = self.patterns.get(pattern)
+        if topic is None:
+            topic = self.patterns[pattern] = Topic(glob.compile(pattern))
+            self._index(pattern, topic)
+        topic.add(subscriber)
+        if subscriber.patterns is _NONE:
+            subscriber.patterns = {}
+        subscriber.patterns[pattern] = topic
+
+    def punsubscribe(self, subscriber: Subscriber, pattern: bytes) -> None:
+        """Drop a pattern; nothing happens when the client does not have it."""
+        if (topic := subscriber.patterns.pop(pattern, None)) is not None:
+            topic.remove(subscriber)
+            if not topic:
+                del self.patterns[pattern]
+                self._unindex(pattern)
+
+    def ssubscribe(self, subscriber: Subscriber, channel: bytes) -> None:
+        """Add a shard channel; nothing happens when the client has it already."""
+        if channel in subscriber.shard_channels:
+            return
+        topic = self.shard_channels.get(channel)
+        if topic is None:
+            topic = self.shard_channels[channel] = Topic()
+        topic.add(subscriber)
+        if subscriber.shard_channels is _NONE:
+            subscriber.shard_channels = {}
+        subscriber.shard_channels[channel] = topic
+
+    def sunsubscribe(self, subscriber: Subscriber, channel: bytes) -> None:
+        """Drop a shard channel; nothing happens when the client does not have it."""
+        if (topic := subscriber.shard_channels.pop(channel, None)) is not None:
+            topic.remove(subscriber)
+            if not topic:
+                del self.shard_channels[channel]
+
+    def unsubscribe_all(self, subscriber: Subscriber) -> None:
+        """Forget a client that has gone."""
+        for channel in list(subscriber.channels):
+            self.unsubscribe(subscriber, channel)
+        for pattern in list(subscriber.patterns):
+            self.punsubscribe(subscriber, pattern)
+        for channel in list(subscriber.shard_channels):
+            self.sunsubscribe(subscriber, channel)
+
+    def change_format(self, subscriber: Subscriber, *, resp3: bool) -> None:
+        """Let a client that said HELLO go on in the other format."""
+        topics = [*subscriber.channels.values(), *subscriber.patterns.values(), *subscriber.shard_channels.values()]
+        for topic in topics:
+            topic.remove(subscriber)
+        subscriber.resp3 = resp3
+        for topic in topics:
+            topic.add(subscriber)
+
+    def _index(self, pattern: bytes, topic: Topic) -> None:
+        prefix = glob.literal_prefix(pattern)
+        if prefix not in self._patterns_by_prefix:
+            self._patterns_by_prefix[prefix] = {}
+            self._count_length(len(prefix), +1)
+        self._patterns_by_prefix[prefix][pattern] = topic
+        # Which cached channels a new pattern matches is not worth finding out: a route is found again in microseconds.
+        self._routes.clear()
+
+    def _unindex(self, pattern: bytes) -> None:
+        prefix = glob.literal_prefix(pattern)
+        del self._patterns_by_prefix[prefix][pattern]
+        if not self._patterns_by_prefix[prefix]:
+            del self._patterns_by_prefix[prefix]
+            self._count_length(len(prefix), -1)
+        self._routes.clear()
+
+    def _count_length(self, length: int, change: int) -> None:
+        counts = self._length_counts
+        counts[length] = counts.get(length, 0) + change
+        if not counts[length]:
+            del counts[length]
+        if len(counts) != len(self._prefix_lengths):
+            self._prefix_lengths = sorted(counts)
+
+    # --- introspection ----------------------------------------------------------------------------------------------
+
+    @property
+    def cached_routes(self) -> int:
+        """Channels whose route is in the cache."""
+        return len(self._routes)
+
+
+def names(topics: Iterable[bytes], pattern: bytes | None) -> list[bytes]:
+    """Channels that match a glob; all of them when it is None."""
+    if pattern is None:
+        return list(topics)
+    matches = glob.compile(pattern)
+    return [name for name in topics if matches(name)]

@@ -1,0 +1,186 @@
+"""A node's life: startup, main loop, shutdown."""
+
+import asyncio
+import os
+import resource
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import airwave.commands  # noqa: F401  (fills the table of commands)
+from airwave.broker import Broker
+from airwave.server import log, memory
+from airwave.server.host import LoopHost
+from airwave.server.listeners import Listeners
+from airwave.settings import Settings, SettingsError
+from airwave.version import REDIS_VERSION, __version__
+
+RESERVED_DESCRIPTORS = 32  # for listeners, the log, the loop; as Redis
+DRAIN_CHECK_S = 0.01
+
+
+def run(settings: Settings) -> int:
+    """Serve until SIGTERM, SIGINT or SHUTDOWN.
+
+    Args:
+        settings: the node's settings; the node changes them when CONFIG SET does.
+
+    Returns:
+        The process's exit code.
+
+    Raises:
+        SettingsError: it cannot start with these settings; the message says why, in one line.
+    """
+    os.chdir(settings.dir)
+    log.configure(settings)
+    if settings.ignored:
+        log.event("warning", "directives of Redis that Airwave does not have are ignored", directives=settings.ignored)
+    if settings.daemonize:
+        _daemonize()
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(Node(settings).serve())
+    return 0
+
+
+class Node:
+    """One server: a broker, its listeners, and the loop they share."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._stopping = asyncio.Event()
+        self._stop_now = False
+
+    async def serve(self) -> None:
+        """Startup, main loop, shutdown."""
+        self._startup()
+        try:
+            await self._stopping.wait()
+        finally:
+            await self._shutdown()
+
+    def _startup(self) -> None:
+        settings = self._settings
+        _raise_descriptor_limit(settings)
+        loop = self._loop = asyncio.get_running_loop()
+        host = LoopHost(settings, loop, self.stop)
+        self._broker = broker = Broker(settings, host)
+        host.tick = broker.tick
+        self._listeners = Listeners(broker, loop)
+        self._listeners.open()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._on_signal, number)
+        if settings.pidfile:
+            self._write_pidfile()
+        memory.start()
+        self._cron()
+        self._announce()
+
+    def _cron(self) -> None:
+        self._broker.cron()
+        memory.settle()
+        self._next_cron = self._loop.call_later(1 / self._settings.hz, self._cron)
+
+    def _announce(self) -> None:
+        addresses = self._listeners.addresses
+        log.event(
+            "notice",
+            f"Airwave {__version__} speaks Redis {REDIS_VERSION}",
+            pid=os.getpid(),
+            listening=addresses,
+            config=self._settings.config_file or None,
+        )
+        log.event("notice", f"ready: {_how_to_connect(self._settings)}")
+
+    def _on_signal(self, number: int) -> None:
+        name = signal.Signals(number).name
+        if self._stopping.is_set():
+            log.event("warning", f"second {name}: stopping at once")
+            self._stop_now = True
+            return
+        log.event("notice", f"{name} received: stopping")
+        self.stop(now=False)
+
+    def stop(self, now: bool) -> None:
+        """Begin to stop; `now` without waiting for slow clients."""
+        self._stop_now = self._stop_now or now
+        self._stopping.set()
+
+    async def _shutdown(self) -> None:
+        self._next_cron.cancel()
+        self._listeners.close()
+        await self._drain()
+        for session in list(self._broker.clients.values()):
+            session.finish()
+        await asyncio.sleep(0)
+        if self._settings.pidfile:
+            Path(self._settings.pidfile).unlink(missing_ok=True)
+        log.event("notice", "stopped")
+
+    async def _drain(self) -> None:
+        """Send what is buffered, for at most `shutdown-timeout`; read nothing more."""
+        broker = self._broker
+        clients = list(broker.clients.values())
+        for session in clients:
+            session.transport.pause_reading()
+        broker.tick()
+        broker.flush_everything()
+        deadline = self._loop.time() + self._settings.shutdown_timeout
+        while not self._stop_now and self._loop.time() < deadline:
+            if not any(session.waiting_bytes for session in clients if not session.gone):
+                return
+            await asyncio.sleep(DRAIN_CHECK_S)
+        if cut := [session for session in clients if not session.gone and session.waiting_bytes]:
+            lost_bytes = sum(session.waiting_bytes for session in cut)
+            log.event("warning", "clients did not take all that was sent to them", clients=len(cut), bytes=lost_bytes)
+            for session in cut:
+                session.disconnect()
+
+    def _write_pidfile(self) -> None:
+        path = self._settings.pidfile
+        try:
+            Path(path).write_text(f"{os.getpid()}\n")
+        except OSError as error:
+            log.event("warning", "cannot write the pid file", file=path, error=error.strerror)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    if sys.platform == "win32":
+        return asyncio.new_event_loop
+    import uvloop
+
+    return uvloop.new_event_loop
+
+
+def _raise_descriptor_limit(settings: Settings) -> None:
+    """Make room for `maxclients`; if the system does not let us, take fewer and say so."""
+    wanted = settings.maxclients + RESERVED_DESCRIPTORS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft >= wanted or soft == resource.RLIM_INFINITY:
+        return
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    if allowed < wanted:
+        settings.maxclients = max(1, allowed - RESERVED_DESCRIPTORS)
+        log.event("warning", "maxclients is lowered to what the file descriptors allow (ulimit -n)",
+                  maxclients=settings.maxclients)
+
+
+def _how_to_connect(settings: Settings) -> str:
+    secret = " -a PASSWORD" if settings.requirepass else ""
+    if not settings.port:
+        return f"redis-cli -s {settings.unixsocket}{secret}"
+    host = settings.bind[0].removeprefix("-")
+    where = "" if host in ("*", "127.0.0.1", "0.0.0.0") else f" -h {host}"
+    return f"redis-cli{where} -p {settings.port}{secret}"
+
+
+def _daemonize() -> None:
+    """Go on in a child of its own session; the parent returns to the shell."""
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+    null = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(null, descriptor)
+    os.close(null)

@@ -1,0 +1,367 @@
+"""One client's conversation: bytes in, commands run, bytes put into `out`.
+
+This file owns every change of a session's state; what a state means is in `airwave.states`. Input goes this way:
+
+    data_received -> requests (airwave.request) -> _run -> table -> handler -> out -> (broker's tick) -> transport
+
+`_run` is where every command passes. It reads the clock once per command: the end of one is the beginning of the next.
+Input may have to wait: because the client's slice of time is over (`broker.put_off`) or because of CLIENT PAUSE
+(`broker.held`). What waits is bounded by `client-query-buffer-limit`.
+"""
+
+from collections.abc import Iterator
+from itertools import chain
+
+from airwave import errors, resp
+from airwave.broker import Broker
+from airwave.client import CLOSED, Client, Transport
+from airwave.command import COMMANDS, Argv, CommandStats, Entry, Table
+from airwave.errors import CommandError, ProtocolError
+from airwave.request import RequestReader
+from airwave.resp import RESP2, RESP3, Encoder
+from airwave.settings import BufferLimit
+from airwave.states import Held, State, normal_entry, rejection, table_for
+
+# Before AUTH Redis cuts a client off that lets more than 1 KB wait behind the 16 KB of its reply buffer.
+_UNAUTHENTICATED_OUTPUT = BufferLimit(hard_bytes=17 * 1024, soft_bytes=0, soft_seconds=0)
+
+
+class Transaction:
+    """What stands between MULTI and EXEC.
+
+    Attributes:
+        commands: what is queued, checked already.
+        broken: a command was refused while queuing: EXEC will discard all.
+    """
+
+    def __init__(self) -> None:
+        self.commands: list[tuple[Entry, Argv]] = []
+        self.broken = False
+        self.size = 0  # bytes held by the arguments
+
+    def queue(self, session: "Session", argv: Argv) -> bytes:
+        """Keep a command for EXEC."""
+        self.size += sum(map(len, argv))
+        if self.size > session.broker.limits.buffer_max:
+            session.close_over_query_limit(self.size)
+            return b""
+        self.commands.append((normal_entry(session.broker, session.command_name(argv)), argv))
+        return resp.QUEUED
+
+
+class Session(Client):
+    """A client and its state.
+
+    Attributes:
+        encoder: RESP2 or RESP3, as HELLO asked.
+        authenticated: it may run commands.
+        transaction: what MULTI has begun; None outside.
+        db: selected database.
+        active_ns: when it last sent something.
+        replies: "on", "off" or "skip" (CLIENT REPLY).
+        last_command: full name, for CLIENT LIST; empty before the first.
+    """
+
+    __slots__ = (
+        "_input",
+        "_unread",
+        "_unread_bytes",
+        "active_ns",
+        "authenticated",
+        "db",
+        "encoder",
+        "flags",
+        "last_command",
+        "replies",
+        "requests",
+        "table",
+        "transaction",
+        "watched",
+    )
+
+    def __init__(self, broker: Broker, transport: Transport, peer: str = "?:0", local: str = "?:0") -> None:
+        self.authenticated = not broker.settings.requirepass
+        super().__init__(broker, transport, peer, local)
+        self.encoder: Encoder = RESP2
+        self.requests = RequestReader(broker.limits, authenticated=self.authenticated)
+        self.transaction: Transaction | None = None
+        self.watched: tuple[bytes, ...] = ()
+        self.db = 0
+        self.active_ns = self.created_ns
+        self.replies = "on"
+        self.flags: tuple[str, ...] = ()  # no-evict, no-touch
+        self.last_command = ""
+        self._input: Iterator[Argv] | None = None  # requests that wait
+        self._unread: list[bytes] | None = None  # bytes behind them
+        self._unread_bytes = 0
+        self.table: Table = {}
+        self.choose_table()
+        broker.welcome(self)
+
+    # --- state ------------------------------------------------------------------------------------------------------
+
+    def choose_table(self) -> None:
+        """Take the dispatch table of the state it is in now."""
+        if not self.authenticated:
+            name = "unauthenticated"
+        elif self.transaction is not None:
+            name = "multi"
+        elif self.is_subscriber:
+            name = "resp3-subscriber" if self.resp3 else "resp2-subscriber"
+        else:
+            name = "normal"
+        broker = self.broker
+        pause = "all" if broker.pause_all else "write" if broker.pause_writes else ""
+        self.table = table_for(broker, State(name, self.replies, pause))
+
+    def subscriptions_changed(self) -> None:
+        """It became a subscriber, or is one no longer: other commands are allowed, other limits apply."""
+        self.choose_table()
+        self.apply_limits()
+
+    def set_replies(self, replies: str) -> None:
+        """CLIENT REPLY: "on", "off" or "skip"."""
+        self.replies = replies
+        self.choose_table()
+
+    def set_protocol(self, version: int) -> None:
+        """HELLO 2 or 3."""
+        self.broker.pubsub.change_format(self, resp3=version == 3)
+        self.encoder = RESP3 if version == 3 else RESP2
+        self.choose_table()
+
+    def authenticate(self) -> None:
+        """It has given the right password: the limits for strangers no longer apply."""
+        self.authenticated = self.requests.authenticated = True
+        self.subscriptions_changed()
+
+    def begin_transaction(self) -> None:
+        """MULTI."""
+        self.transaction = Transaction()
+        self.choose_table()
+
+    def end_transaction(self) -> Transaction:
+        """EXEC or DISCARD; watched keys are forgotten as well."""
+        transaction = self.transaction
+        assert transaction is not None
+        self.transaction = None
+        self.watched = ()
+        self.choose_table()
+        return transaction
+
+    def reset(self) -> None:
+        """RESET: what a new connection has."""
+        broker = self.broker
+        broker.pubsub.unsubscribe_all(self)
+        if self in broker.monitors:
+            broker.monitors.remove(self)
+        self.transaction = None
+        self.watched = ()
+        self.db = 0
+        self.name = b""
+        self.flags = ()
+        self.replies = "on"
+        self.set_protocol(2)
+        self.authenticated = self.requests.authenticated = not broker.settings.requirepass
+        self.subscriptions_changed()
+
+    def output_limit(self) -> BufferLimit:
+        """See `Client`; strangers have a small one."""
+        return super().output_limit() if self.authenticated else _UNAUTHENTICATED_OUTPUT
+
+    # --- input ------------------------------------------------------------------------------------------------------
+
+    # The names are those of asyncio.Protocol: a session is its transport's protocol, without a layer between them.
+
+    def data_received(self, data: bytes) -> None:
+        """Take what was read: run the commands in it, or keep it until earlier ones have run."""
+        if self.gone:
+            return
+        stats = self.broker.stats
+        stats.input_bytes += len(data)
+        stats.reads += 1
+        if self._input is None:
+            self._run(iter(self.requests.feed(data)))
+        else:
+            if self._unread is None:
+                self._unread = []
+            self._unread.append(data)
+            self._unread_bytes += len(data)
+            if self._unread_bytes > self.broker.limits.buffer_max:
+                self.close_over_query_limit(self._unread_bytes)
+
+    def eof_received(self) -> None:
+        """The client sends no more: as Redis does, drop it and what waits for it."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The transport is closed."""
+        del exc
+        self.broker.forget(self)
+        # What the transport refers to would keep the session alive, and the session the transport: no cycle may stay,
+        # because the collector does not look at old objects (see server/memory.py).
+        self.transport = CLOSED
+        self.write = CLOSED.write
+        self._input = None
+        self._unread = None
+
+    def go_on(self) -> None:
+        """Run what waits: for its next slice of time, or because a pause is over."""
+        while self._input is not None and not self.gone:
+            waiting, self._input = self._input, None
+            self._run(waiting)
+            if self._input is not None:
+                return
+            if self._unread:
+                data = b"".join(self._unread)
+                self._unread = None
+                self._unread_bytes = 0
+                self._input = iter(self.requests.feed(data))
+        if not self.gone:
+            self.transport.resume_reading()
+
+    def _run(self, requests: Iterator[Argv]) -> None:
+        broker = self.broker
+        broker.replying.append(self)
+        broker.wake()
+        append = self.out.append
+        monitors = broker.monitors
+        clock = broker.clock
+        before = self.active_ns = clock()
+        stop_ns = before + broker.input_slice_ns
+        for argv in requests:
+            entry = self.table.get(argv[0]) or self._resolve(argv)
+            arity = entry.arity
+            if arity != len(argv) and (arity > 0 or len(argv) < -arity):
+                entry = self._misfit(entry)
+            stats = entry.stats
+            try:
+                reply = entry.handler(self, argv)
+                if reply is not None:
+                    append(reply)
+            except CommandError as error:
+                stats.failed += 1
+                self.count_error(error)
+                append(error.reply)
+            except Held:
+                self._input = chain([argv], requests)
+                broker.held.append(self)
+                return
+            except Exception as error:  # ours: tell the log, not the client
+                self._internal_error(entry, error)
+            if monitors and entry.monitored:
+                broker.feed_monitors(self, entry.command, argv)
+            now = clock()
+            elapsed = now - before
+            before = now
+            stats.calls += 1
+            stats.ns += elapsed
+            stats.buckets[(elapsed // 1000).bit_length()] += 1
+            if elapsed >= broker.notable_ns:
+                broker.note_slow(self, entry.command, argv, elapsed)
+            if self.close_after_flush or self.gone:
+                return
+            if now > stop_ns:
+                self.last_command = entry.command.name
+                self._put_off(requests)
+                return
+            self.last_command = entry.command.name
+        if self.requests.error is not None:
+            self._broken_input(self.requests.error)
+
+    def _put_off(self, requests: Iterator[Argv]) -> None:
+        """The slice of time is over: let others have a turn, and read no more until this is done."""
+        self._input = requests
+        self.broker.put_off.append(self)
+        self.transport.pause_reading()
+
+    def _broken_input(self, error: Exception) -> None:
+        if isinstance(error, ProtocolError):
+            self.broker.host.log("verbose", "protocol error", client=self.peer, error=str(error))
+            self.count_error(error)
+            self.out.append(error.reply)
+            self.close_after_flush = True
+        else:
+            self.close_over_query_limit(self.requests.buffered_bytes)
+
+    def close_over_query_limit(self, size: int) -> None:
+        """What it sent and could not be run yet is too much: as in Redis it is closed without an answer."""
+        self.broker.stats.query_buffer_disconnections += 1
+        self.broker.host.log(
+            "warning", "client over client-query-buffer-limit is disconnected", client=self.peer, buffered_bytes=size
+        )
+        self.disconnect()
+
+    def finish(self) -> None:
+        """Close once the transport has sent what it was given."""
+        if not self.gone:
+            self.broker.forget(self)
+            self.transport.close()
+
+    # --- commands ---------------------------------------------------------------------------------------------------
+
+    def command_name(self, argv: Argv) -> str:
+        """The full name of a command that exists: `client|id`."""
+        name = argv[0].lower().decode("ascii", "replace")
+        row = COMMANDS.get(name)
+        if row is not None and row.subcommands and len(argv) > 1:
+            return f"{name}|{argv[1].lower().decode('ascii', 'replace')}"
+        return name
+
+    def _resolve(self, argv: Argv) -> Entry:
+        """Find what the quick look-up did not: mixed case, subcommands, unknown commands."""
+        name = argv[0].lower().decode("ascii", "replace")
+        row = COMMANDS.get(name)
+        if row is None:
+            return self._rejection(errors.unknown_command(argv))
+        if not row.subcommands or len(argv) == 1:
+            return self.table[name]
+        sub = argv[1].lower().decode("ascii", "replace")
+        if sub not in row.subcommands:
+            return self._rejection(errors.unknown_subcommand(name, argv[1]))
+        return self.table[f"{name}|{sub}"]
+
+    def _misfit(self, entry: Entry) -> Entry:
+        return self._rejection(errors.wrong_arity(entry.command.name), entry.stats)
+
+    def _rejection(self, error: CommandError, stats: CommandStats | None = None) -> Entry:
+        return rejection(error, stats, replies=self.replies)
+
+    def reject(self, error: CommandError) -> bytes:
+        """Refuse a command before it runs; a transaction it was meant for will not be executed."""
+        if self.transaction is not None:
+            self.transaction.broken = True
+        self.count_error(error)
+        return error.reply
+
+    def count_error(self, error: CommandError) -> None:
+        """For INFO errorstats."""
+        self.broker.stats.count_error(error.code)
+
+    def call(self, entry: Entry, argv: Argv) -> bytes:
+        """Run one command of a transaction: its reply, also when it is an error."""
+        broker = self.broker
+        started = broker.clock()
+        try:
+            reply = entry.handler(self, argv) or b""
+        except CommandError as error:
+            entry.stats.failed += 1
+            self.count_error(error)
+            reply = error.reply
+        if broker.monitors and entry.monitored:
+            broker.feed_monitors(self, entry.command, argv)
+        elapsed = broker.clock() - started
+        stats = entry.stats
+        stats.calls += 1
+        stats.ns += elapsed
+        stats.buckets[(elapsed // 1000).bit_length()] += 1
+        if elapsed >= broker.notable_ns:
+            broker.note_slow(self, entry.command, argv, elapsed)
+        return reply
+
+    def _internal_error(self, entry: Entry, error: Exception) -> None:
+        self.broker.stats.unexpected_errors += 1
+        self.broker.host.log(
+            "error", "internal error", command=entry.command.name, client=self.peer, exc_info=error
+        )
+        self.out.append(errors.INTERNAL.reply)
+        self.close_after_flush = True

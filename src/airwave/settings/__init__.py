@@ -1,0 +1,20 @@
+"""The settings of a server: one table, and how command lines and config files fill it.
+
+Layer L0. `table` holds the rows, `kinds` how values are read and written, `config_file` redis.conf's syntax and
+redis-server's flags, `redis_directives` what Redis has and Airwave does not.
+"""
+
+from airwave.settings.config_file import from_command_line
+from airwave.settings.kinds import BufferLimit, BufferLimits
+from airwave.settings.table import ConfigSetError, Setting, Settings, SettingsError, is_secret
+
+__all__ = [
+    "BufferLimit",
+    "BufferLimits",
+    "ConfigSetError",
+    "Setting",
+    "Settings",
+    "SettingsError",
+    "from_command_line",
+    "is_secret",
+]

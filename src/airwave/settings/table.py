@@ -1,0 +1,376 @@
+# ruff: noqa: RUF009  (setting() is dataclasses.field() with our metadata: it is meant to run once, at class creation)
+"""The one table of settings.
+
+A row gives a setting's type, default, kind (how it is read, its bounds and unit) and meaning. From it come
+the flags of `airwave serve`, the config file, CONFIG GET/SET/REWRITE and docs/settings.md. Names, units and meaning are
+redis.conf's where Redis has the directive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar
+
+from airwave import glob
+from airwave.settings.kinds import (
+    INT32_MAX,
+    INT64_MAX,
+    UINT32_MAX,
+    Addresses,
+    Bool,
+    BufferLimits,
+    Choice,
+    Integer,
+    Kind,
+    Memory,
+    Octal,
+    Only,
+    OutputLimits,
+    Percentiles,
+    SavePoints,
+    Secret,
+    Text,
+)
+from airwave.settings.redis_directives import REDIS_DIRECTIVES
+from airwave.settings.rewrite import rewritten
+
+T = TypeVar("T")
+
+
+class SettingsError(Exception):
+    """A setting cannot be what somebody asked for; the message is one line for that person."""
+
+
+class ConfigSetError(SettingsError):
+    """CONFIG SET is refused; the message is the error reply, `ERR ...`."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A row of the table.
+
+    Attributes:
+        name: the directive, as in redis.conf.
+        attribute: the attribute of `Settings` that holds the value.
+        mutable: CONFIG SET may change it.
+        protected: CONFIG SET may not change it and says so in Redis's words for directives that touch files.
+        secret: its value must not appear in logs, SLOWLOG or MONITOR.
+    """
+
+    name: str
+    attribute: str
+    kind: Kind[Any]
+    default: Any
+    doc: str
+    section: str
+    mutable: bool
+    protected: bool
+    secret: bool
+
+
+def setting(
+    default: T, kind: Kind[T], doc: str, *, section: str = "", mutable: bool = True, protected: bool = False
+) -> T:
+    """Declare a row; `section` opens a section of the reference page. The type says T: the value an instance holds."""
+    about = {"kind": kind, "doc": doc, "section": section, "mutable": mutable and not protected, "protected": protected}
+    declared: T = field(default=default, metadata={"setting": about})
+    return declared
+
+
+@dataclass(slots=True)
+class Settings:
+    """The settings' current values, one attribute per setting, and what belongs to them as a whole.
+
+    Attributes:
+        config_file: absolute path of the file they were read from; empty: none.
+        ignored: directives of Redis that Airwave does not have, in the order given, each once.
+    """
+
+    port: int = setting(
+        6379, Integer(0, 65535), "TCP port to listen on; 0 does not listen on TCP.", mutable=False, section="Network"
+    )
+    bind: tuple[str, ...] = setting(
+        ("*", "-::*"),
+        Addresses(),
+        "Addresses to listen on. `*` is every IPv4 address, `::*` every IPv6 address; `-` before an address means that "
+        "it may be missing on this machine.",
+        mutable=False,
+    )
+    unixsocket: str = setting(
+        "", Text("path", optional=True), "Unix socket to listen on as well; empty: none.", mutable=False
+    )
+    unixsocketperm: int = setting(
+        0, Octal(0o777), "Permissions of the Unix socket; 0 leaves them to the umask.", mutable=False
+    )
+    protected_mode: bool = setting(
+        True, Bool(), "Without a password, refuse clients that do not come from this machine."
+    )
+    tcp_backlog: int = setting(511, Integer(0, INT32_MAX), "Connections that may wait to be accepted.", mutable=False)
+    tcp_keepalive: int = setting(
+        300, Integer(0, INT32_MAX, "seconds"), "Idle time after which TCP asks whether the peer still lives; 0: never."
+    )
+    timeout: int = setting(
+        0,
+        Integer(0, INT32_MAX, "seconds"),
+        "Close a client that has sent nothing for this long; 0: never. Subscribers are never closed for it.",
+    )
+
+    requirepass: bytes = setting(
+        b"", Secret(), "Password that clients must give with AUTH or HELLO; empty: none.", section="Access"
+    )
+    enable_debug_command: str = setting(
+        "no",
+        Choice("no", "yes", "local"),
+        "Who may use DEBUG: nobody, everybody, or clients on this machine.",
+        mutable=False,
+    )
+
+    maxclients: int = setting(
+        10000, Integer(1, UINT32_MAX), "Clients connected at the same time; further ones are refused.", section="Limits"
+    )
+    client_query_buffer_limit: int = setting(
+        1 << 30, Memory(1 << 20), "Unfinished input of one client; beyond it the client is disconnected."
+    )
+    proto_max_bulk_len: int = setting(512 << 20, Memory(1 << 20), "Longest single argument of a command.")
+    client_output_buffer_limit: BufferLimits = setting(
+        BufferLimits(),
+        OutputLimits(),
+        "What may wait to be sent to one client, by class: beyond the hard limit, or beyond the soft limit for that "
+        "many seconds, `slow-subscriber-policy` applies to a subscriber and any other client is disconnected. "
+        "0: no limit. `replica` is accepted and kept; Airwave has no replicas.",
+    )
+    slow_subscriber_policy: str = setting(
+        "disconnect",
+        Choice("disconnect", "drop-oldest"),
+        "A subscriber beyond its output limit is disconnected, as in Redis, or loses its oldest whole messages. Both "
+        "are counted and logged.",
+    )
+    databases: int = setting(16, Integer(1, INT32_MAX), "Number of databases that SELECT knows.", mutable=False)
+
+    fan_out_slice: int = setting(
+        16,
+        Integer(1, INT32_MAX, "clients"),
+        "Subscribers flushed before new input is read. Smaller: other clients wait less; larger: fewer turns.",
+        section="Delivery",
+    )
+    fan_out_backlog_messages: int = setting(
+        1_000_000,
+        Integer(1, INT64_MAX, "deliveries"),
+        "Deliveries that may wait for their subscribers' turn. When more wait, slices grow until the backlog is gone "
+        "before more input is read: publishers that outrun the subscribers are slowed down.",
+    )
+    fan_out_backlog_bytes: int = setting(
+        64 << 20, Memory(1), "As `fan-out-backlog-messages`, for the size of what waits."
+    )
+    fan_out_backlog_ms: int = setting(
+        100, Integer(1, INT32_MAX, "ms"), "As `fan-out-backlog-messages`, for how long the oldest delivery has waited."
+    )
+    route_cache_size: int = setting(
+        10_000,
+        Integer(0, INT32_MAX, "channels"),
+        "Channels whose receivers are remembered, so that publishing to them again compares no patterns.",
+    )
+    input_slice_us: int = setting(
+        500,
+        Integer(1, INT32_MAX, "µs"),
+        "A client whose pipelined commands take longer than this lets others have a turn before it goes on.",
+    )
+    hz: int = setting(
+        10, Integer(1, 500, "per second", clamp=True), "How often idle clients and soft limits are looked at."
+    )
+
+    slowlog_log_slower_than: int = setting(
+        10_000,
+        Integer(-1, INT64_MAX, "µs"),
+        "Commands that take longer are kept for SLOWLOG; 0: all, -1: none.",
+        section="Observation",
+    )
+    slowlog_max_len: int = setting(128, Integer(0, INT64_MAX, "entries"), "Length of the slow log; the oldest go.")
+    latency_monitor_threshold: int = setting(
+        0, Integer(0, INT64_MAX, "ms"), "Events that take at least this long are kept for LATENCY; 0: none."
+    )
+    latency_tracking: bool = setting(True, Bool(), "Keep a histogram of each command's duration.")
+    latency_tracking_info_percentiles: tuple[float, ...] = setting(
+        (50.0, 99.0, 99.9), Percentiles(), "Percentiles of those histograms that INFO latencystats shows."
+    )
+    loglevel: str = setting(
+        "notice",
+        Choice("debug", "verbose", "notice", "warning", "nothing"),
+        "The least important events that are logged.",
+    )
+    log_format: str = setting("text", Choice("text", "json"), "Lines to read, or one JSON object a line.")
+    logfile: str = setting(
+        "", Text("path"), "File that log lines are appended to; empty: standard output.", mutable=False
+    )
+
+    daemonize: bool = setting(False, Bool(), "Run in the background.", mutable=False, section="Process")
+    pidfile: str = setting(
+        "",
+        Text("path", optional=True),
+        "File that holds the process id while the server runs; empty: none.",
+        mutable=False,
+    )
+    dir: str = setting(".", Text("path"), "Working directory: other paths are relative to it.", protected=True)
+    shutdown_timeout: int = setting(
+        10, Integer(0, INT32_MAX, "seconds"), "How long a stopping server goes on sending what waits for clients."
+    )
+
+    save: str = setting(
+        "", SavePoints(), "Airwave keeps nothing on disk yet; tools ask for it.", section="Compatibility"
+    )
+    appendonly: bool = setting(
+        False,
+        Only(Bool(), False, "Airwave keeps nothing on disk yet: only 'no' is possible"),
+        "Airwave keeps nothing on disk yet; tools ask for it.",
+    )
+    notify_keyspace_events: str = setting(
+        "",
+        Only(Text(), "", 'Airwave has no keyspace events: only "" is possible'),
+        "Airwave has no keyspace events; clients ask for it.",
+    )
+
+    config_file: str = field(default="")
+    ignored: list[str] = field(default_factory=list)
+    _listeners: dict[str, list[Callable[[Any], None]]] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def describe(cls) -> list[Setting]:
+        """The rows of the table, in its order."""
+        return list(TABLE.values())
+
+    def get(self, patterns: Iterable[bytes]) -> list[tuple[bytes, bytes]]:
+        """Names and values for CONFIG GET, in the order of the table, each once.
+
+        As in Redis letter case does not matter, and a name asked for without `* ? [` comes back as it was typed.
+        """
+        typed: dict[str, bytes] = {}
+        for pattern in patterns:
+            if not any(mark in pattern for mark in b"[*?"):
+                typed.setdefault(_text(pattern).lower(), pattern)
+                continue
+            matches = glob.compile(pattern, nocase=True)
+            for name in TABLE:
+                if matches(name.encode()):
+                    typed.setdefault(name, name.encode())
+        return [(typed[name], _bytes(self._formatted(row))) for name, row in TABLE.items() if name in typed]
+
+    def set(self, pairs: Sequence[tuple[bytes, bytes]]) -> None:
+        """CONFIG SET: all of the pairs, or none.
+
+        Raises:
+            ConfigSetError: the reply. Nothing has changed then, also when a listener refused a value.
+        """
+        rows = _settable(pairs)
+        old = {row: getattr(self, row.attribute) for row in rows}
+        called: list[Setting] = []
+        row = None
+        try:
+            for row, (_, value) in zip(rows, pairs, strict=True):
+                setattr(self, row.attribute, row.kind.parse(_words(row, _text(value)), old[row]))
+            for row in rows:
+                if getattr(self, row.attribute) != old[row]:
+                    called.append(row)
+                    self._announce(row)
+        except (ValueError, SettingsError) as error:
+            for each, value in old.items():
+                setattr(self, each.attribute, value)
+            for each in called:
+                self._announce(each)
+            raise _refused(row.name if row else "", str(error)) from None
+
+    def on_change(self, name: str, callback: Callable[[Any], None]) -> None:
+        """Call `callback(value)` whenever CONFIG SET has changed the setting.
+
+        Args:
+            name: the directive, for example `loglevel`.
+            callback: may refuse the value by raising SettingsError with the reason; everything is put back then, and
+                callbacks that had seen a new value are called with the old one.
+        """
+        self._listeners.setdefault(TABLE[name].name, []).append(callback)
+
+    def rewrite(self, old_text: str) -> str:
+        """The config file's new text for CONFIG REWRITE, comments and order kept; rules: `airwave.settings.rewrite`.
+
+        Both texts are UTF-8 read and written with `errors="surrogateescape"`.
+        """
+        wanted = {name: row.kind.lines(name, getattr(self, row.attribute), row.default) for name, row in TABLE.items()}
+        return rewritten(old_text, wanted, kept={"include", *REDIS_DIRECTIVES})
+
+    def apply(self, name: str, args: Sequence[str]) -> None:
+        """Set a directive as a config file does, immutable or not.
+
+        Raises:
+            ValueError: with what is wrong about the arguments.
+        """
+        row = TABLE[name]
+        words = _words(row, args[0]) if row.kind.many and len(args) == 1 else args
+        setattr(self, row.attribute, row.kind.parse(words, getattr(self, row.attribute)))
+
+    def _formatted(self, row: Setting) -> str:
+        return row.kind.format(getattr(self, row.attribute))
+
+    def _announce(self, row: Setting) -> None:
+        for callback in self._listeners.get(row.name, ()):
+            callback(getattr(self, row.attribute))
+
+
+def _table() -> dict[str, Setting]:
+    rows = {}
+    section = ""
+    for each in fields(Settings):
+        if "setting" not in each.metadata:
+            continue
+        about = dict(each.metadata["setting"])
+        section = about["section"] = about["section"] or section
+        name = each.name.replace("_", "-")
+        secret = isinstance(about["kind"], Secret)
+        rows[name] = Setting(name=name, attribute=each.name, default=each.default, secret=secret, **about)
+    return rows
+
+
+TABLE = _table()
+"""The rows by name, in order."""
+
+
+def is_secret(name: bytes) -> bool:
+    """Whether the value of this directive (in any letter case) must not be logged or shown."""
+    row = TABLE.get(_text(name).lower())
+    return row is not None and row.secret
+
+
+def _settable(pairs: Sequence[tuple[bytes, bytes]]) -> list[Setting]:
+    """The rows that CONFIG SET names; the first that may not be set decides the error, before any value is read."""
+    rows: list[Setting] = []
+    for raw, _ in pairs:
+        name = _text(raw)
+        row = TABLE.get(name.lower())
+        if row is None:
+            raise ConfigSetError(f"ERR Unknown option or number of arguments for CONFIG SET - '{_one_line(name)}'")
+        if not row.mutable:
+            raise _refused(name, f"can't set {'protected' if row.protected else 'immutable'} config")
+        if row in rows:
+            raise _refused(name, "duplicate parameter")
+        rows.append(row)
+    return rows
+
+
+def _refused(name: str, reason: str) -> ConfigSetError:
+    return ConfigSetError(f"ERR CONFIG SET failed (possibly related to argument '{name}') - {_one_line(reason)}")
+
+
+def _words(row: Setting, text: str) -> list[str]:
+    # One space separates, as in Redis: two in a row make an empty argument, which is then refused.
+    return text.split(" ") if row.kind.many else [text]
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "surrogateescape")
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _one_line(text: str) -> str:
+    return text.replace("\r", " ").replace("\n", " ")

@@ -1,0 +1,188 @@
+"""What a session does with a command depends on its state. A state is a dispatch table; all of them are made here.
+
+    unauthenticated  only AUTH, HELLO, QUIT, RESET; everything else NOAUTH
+    normal           every command runs
+    resp2-subscriber a RESP2 client with subscriptions: only (un)subscribing, PING, QUIT, RESET
+    resp3-subscriber a RESP3 client with subscriptions: as normal, but the reply to a PUBLISH comes before a push it causes
+    multi            commands are queued until EXEC or DISCARD
+
+Two things lie over a state: CLIENT PAUSE holds commands back, and CLIENT REPLY OFF or SKIP drops replies.
+`Session.choose_table` is called whenever one of them changes, so that the path of a command tests no flags.
+Order of the checks: redis-server 7.0 `processCommand`.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from airwave import errors
+from airwave.command import NO_COMMAND, Argv, CommandStats, Entry, Handler, Table, all_commands
+from airwave.errors import CommandError
+
+if TYPE_CHECKING:
+    from airwave.broker import Broker
+    from airwave.session import Session
+
+_RESP2_SUBSCRIBER = {
+    *("subscribe", "unsubscribe", "psubscribe", "punsubscribe", "ssubscribe", "sunsubscribe"),
+    *("ping", "quit", "reset"),
+}
+_NOT_QUEUED = {"exec", "discard", "multi", "watch", "quit", "reset"}
+_PUBLISHES = {"publish", "spublish"}
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What chooses a dispatch table.
+
+    Attributes:
+        name: see the top of this file.
+        replies: "on", "off" or "skip" (CLIENT REPLY).
+        pause: "", "write" or "all" (CLIENT PAUSE).
+    """
+
+    name: str
+    replies: str = "on"
+    pause: str = ""
+
+
+class Held(Exception):
+    """CLIENT PAUSE holds this command back: it is to be run again when the pause is over."""
+
+
+def table_for(broker: "Broker", state: State) -> Table:
+    """The dispatch table of a state: what is done for a command, by its full name (str) such as `client|id`.
+
+    A command without subcommands is there also by its name as a request has it: bytes, in lower and in upper case.
+    """
+    table = broker.tables.get(state)
+    if table is None:
+        table = broker.tables[state] = _build(broker, state)
+    return table
+
+
+def _build(broker: "Broker", state: State) -> Table:
+    table: Table = {}
+    for row in all_commands():
+        entry = Entry(
+            row,
+            row.handler,
+            broker.command_stats[row.name],
+            monitored=row.flags.isdisjoint(("admin", "skip_monitor")),
+        )
+        entry = _in_state(entry, state.name)
+        if state.pause == "all" or (state.pause == "write" and row.pauses_with_writes):
+            entry = entry.replaced(_hold)
+        elif state.pause == "write" and row.name == "exec":
+            entry = _wrapped(entry, _hold_writes(entry.handler))
+        if state.replies != "on":
+            entry = _wrapped(entry, _muted(entry.handler, once=state.replies == "skip"))
+        table[row.name] = entry
+        if not row.subcommands and "|" not in row.name:
+            table[row.name.encode()] = table[row.name.upper().encode()] = entry
+    return table
+
+
+def _wrapped(entry: Entry, handler: Handler) -> Entry:
+    """The same command, still counted."""
+    return Entry(entry.command, handler, entry.stats, monitored=entry.monitored)
+
+
+def _in_state(entry: Entry, state: str) -> Entry:
+    row = entry.command
+    if state == "unauthenticated" and "no_auth" not in row.flags:
+        return entry.replaced(rejecting(errors.NO_AUTH, entry.stats))
+    if state == "resp2-subscriber" and row.name not in _RESP2_SUBSCRIBER:
+        return entry.replaced(rejecting(errors.subscriber_context(row.name), entry.stats))
+    if state == "resp3-subscriber" and row.name in _PUBLISHES:
+        return _wrapped(entry, _reply_first(row.handler))
+    if state == "multi" and row.name == "exec":
+        return _wrapped(entry, _reply_first(row.handler))
+    if state == "multi" and row.name not in _NOT_QUEUED:
+        if "no_multi" in row.flags:
+            return entry.replaced(rejecting(errors.NOT_IN_TRANSACTION, entry.stats))
+        return entry.replaced(_queue)
+    return entry
+
+
+# --- what a cell may do instead of the command's handler --------------------------------------------------------------
+
+
+def rejecting(error: CommandError, stats: CommandStats | None = None) -> Handler:
+    """A handler that refuses the command; inside MULTI the transaction is then lost.
+
+    Args:
+        stats: where the refusal is counted; None for what is no command at all.
+    """
+
+    def reject(session: "Session", argv: Argv) -> bytes:
+        del argv
+        if stats is not None:
+            stats.rejected += 1
+        return session.reject(error)
+
+    return reject
+
+
+def rejection(error: CommandError, stats: CommandStats | None = None, *, replies: str = "on") -> Entry:
+    """A cell for a request that no table has: an unknown command, or the wrong number of arguments."""
+    handler = rejecting(error, stats)
+    if replies != "on":
+        handler = _muted(handler, once=replies == "skip")
+    return Entry(NO_COMMAND, handler, CommandStats(), monitored=False)
+
+
+def _queue(session: "Session", argv: Argv) -> bytes:
+    assert session.transaction is not None
+    return session.transaction.queue(session, argv)
+
+
+def _hold(session: "Session", argv: Argv) -> bytes | None:
+    del session, argv
+    raise Held
+
+
+def _hold_writes(handler: Handler) -> Handler:
+    """EXEC during CLIENT PAUSE WRITE: held back if something in it writes."""
+
+    def execute(session: "Session", argv: Argv) -> bytes | None:
+        queued = session.transaction.commands if session.transaction else []
+        if any(entry.command.pauses_with_writes for entry, _ in queued):
+            raise Held
+        return handler(session, argv)
+
+    return execute
+
+
+def _reply_first(handler: Handler) -> Handler:
+    """A RESP3 client that publishes to itself gets the reply first, then the message (Redis 7.2)."""
+
+    def publish(session: "Session", argv: Argv) -> bytes | None:
+        out = session.out
+        before = len(out)
+        reply = handler(session, argv)
+        if len(out) > before and reply is not None:
+            out.insert(before, reply)
+            return None
+        return reply
+
+    return publish
+
+
+def _muted(handler: Handler, *, once: bool) -> Handler:
+    """CLIENT REPLY OFF, or SKIP if `once`: the command runs, its reply is dropped. Pushes still go out."""
+
+    def run(session: "Session", argv: Argv) -> bytes | None:
+        if once:
+            session.set_replies("on")
+        try:
+            handler(session, argv)
+        except CommandError as error:
+            session.count_error(error)
+        return None
+
+    return run
+
+
+def normal_entry(broker: "Broker", name: str) -> Entry:
+    """What EXEC runs for a queued command."""
+    return table_for(broker, State("normal"))[name]
