@@ -23,12 +23,12 @@ COMMANDS: dict[str, "Command"] = {}
 # In Redis's order, in which COMMAND INFO and ACL CAT show them. Flags not named here are for dispatch only.
 FLAGS = (
     *("write", "readonly", "denyoom", "module", "admin", "pubsub", "noscript", "blocking", "loading", "stale"),
-    *("skip_monitor", "skip_slowlog", "asking", "fast", "no_auth", "may_replicate", "no_mandatory_keys"),
+    *("skip_monitor", "skip_slowlog", "asking", "fast", "no_auth", "no_mandatory_keys"),
     *("no_async_loading", "no_multi", "movablekeys", "allow_busy"),
 )
 CATEGORIES = (
-    *("keyspace", "read", "write", "set", "sortedset", "list", "hash", "string", "bitmap", "hyperloglog", "geo", "stream"),
-    *("pubsub", "admin", "fast", "slow", "blocking", "dangerous", "connection", "transaction", "scripting"),
+    *("keyspace", "read", "write", "set", "sortedset", "list", "hash", "string", "bitmap", "hyperloglog", "geo"),
+    *("stream", "pubsub", "admin", "fast", "slow", "blocking", "dangerous", "connection", "transaction", "scripting"),
 )
 
 # Flags that imply an ACL category of the same name; every command is also `fast` or `slow`.

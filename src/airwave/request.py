@@ -43,6 +43,7 @@ _CR = ord("\r")
 _LF = ord("\n")
 _DOLLAR = ord("$")
 _END_MARK = b"*0\r\n"
+_flat = chain.from_iterable
 _LONG_COUNT = re.compile(rb"\*\d{7}").search
 # A line that opens with a type no request has. Within a payload it is harmless, only slower.
 _ODD_TYPE = re.compile(rb"\r\n[%~>|+=]").search
@@ -72,7 +73,7 @@ def _is_plain(data: bytes) -> bool:
     `int in bytes` is a bare memchr (15 ns; `bytes in bytes` 100 ns, a regular expression 400 ns). The tests
     only decide whether to look closer.
     """
-    if (data[2] != _CR or data.find(_STAR, 1) >= 0) and _LONG_COUNT(data):
+    if (data[2] != _CR or _STAR in data[1:]) and _LONG_COUNT(data):
         return False
     if 0x25 in data or 0x7E in data or 0x3E in data or 0x7C in data or 0x2B in data or 0x3D in data:  # % ~ > | + =
         return _ODD_TYPE(data) is None
@@ -80,14 +81,17 @@ def _is_plain(data: bytes) -> bool:
 
 
 class _Shared:
-    """The one hiredis reader of this process."""
+    """The one hiredis reader of this process, which holds nothing between two reads."""
+
+    __slots__ = ("feed", "gets", "has_data")
 
     def __init__(self) -> None:
         self.renew()
 
     def renew(self) -> None:
         """Forget what the reader holds. None, which "need more" and nulls give, is never a request."""
-        self.reader = hiredis.Reader(notEnoughData=None)
+        reader = hiredis.Reader(notEnoughData=None)
+        self.feed, self.gets, self.has_data = reader.feed, reader.gets, reader.has_data
 
 
 _shared = _Shared()
@@ -98,16 +102,33 @@ class RequestReader:
 
     `feed` takes what was read and gives the requests that are complete. Consume all of one `feed` before the next.
     When the input is broken the iteration ends and `error` is set: answer it and close.
+
+    Attributes:
+        unfinished: the next read does not begin with a new request, or the client is a stranger: hiredis may not see it.
     """
 
-    __slots__ = ("_line", "_partial", "authenticated", "error", "limits")
+    __slots__ = ("_authenticated", "_line", "_partial", "error", "limits", "unfinished")
 
     def __init__(self, limits: Limits, *, authenticated: bool = True) -> None:
         self.limits = limits
-        self.authenticated = authenticated
+        self._authenticated = authenticated
+        self.unfinished = not authenticated
         self.error: ProtocolError | QueryBufferExceeded | None = None
         self._partial: _Partial | None = None
         self._line = b""  # unfinished header or inline command
+
+    @property
+    def authenticated(self) -> bool:
+        """Whether the limits for strangers no longer apply."""
+        return self._authenticated
+
+    @authenticated.setter
+    def authenticated(self, value: bool) -> None:
+        self._authenticated = value
+        self._note()
+
+    def _note(self) -> None:
+        self.unfinished = not self._authenticated or self._partial is not None or bool(self._line)
 
     @property
     def buffered_bytes(self) -> int:
@@ -119,28 +140,18 @@ class RequestReader:
 
         Empty requests (`*0`, an empty line) are left out, as Redis ignores them.
         """
-        if (
-            data[0] == _STAR
-            and self._partial is None
-            and not self._line
-            and self.authenticated
-            and FAST_MIN < len(data) < FAST_MAX
-            and _is_plain(data)
-        ):
+        if data[0] == _STAR and not self.unfinished and FAST_MIN < len(data) < FAST_MAX and _is_plain(data):
+            if data[-1] == _LF and (requests := _parse_whole(data)):
+                return requests
             return self._fast(data)
         return self._exact(data)
 
     def _fast(self, data: bytes) -> Iterable[Argv]:
-        tail = b""
-        if data[-1] != _LF:  # the last request goes on in the next read: cut before it
-            cut = data.rfind(b"\r\n*") + 2
-            if cut == 1:
-                return self._exact(data)
-            data, tail = data[:cut], data[cut:]
-        requests = _parse_whole(data)
-        if requests is None:
-            return self._exact(data + tail, try_fast=False)
-        return chain(requests, self._exact(tail)) if tail else requests
+        """Parse up to the last request, which goes on in the next read, with hiredis; the rest exactly."""
+        cut = data.rfind(b"\r\n*") + 2
+        if cut == 1 or (requests := _parse_whole(data[:cut])) is None:
+            return self._exact(data, try_fast=False)
+        return chain(requests, self._exact(data[cut:]))
 
     def _exact(self, data: bytes, *, try_fast: bool = True) -> Iterator[Argv]:
         """Parse by Redis's rules and keep what is unfinished.
@@ -155,8 +166,9 @@ class RequestReader:
         try:
             while pos < end:
                 if (partial := self._partial) is None:
-                    if try_fast and pos and self.authenticated and data[pos] == _STAR and _is_plain(rest := data[pos:]):
-                        yield from self._fast(rest)
+                    if try_fast and pos and data[pos] == _STAR and self._authenticated:
+                        self._note()
+                        yield from self.feed(data[pos:])
                         return
                     pos, argv = self._begin(data, pos)
                     if argv:
@@ -170,6 +182,7 @@ class RequestReader:
                 raise QueryBufferExceeded
         except (ProtocolError, QueryBufferExceeded) as error:
             self.error = error
+        self._note()
 
     def _begin(self, data: bytes, pos: int) -> tuple[int, Argv | None]:
         """Read the first line of a request: an array header, or all of an inline command."""
@@ -193,7 +206,7 @@ class RequestReader:
         count = _integer(digits)
         if count is None or count > ARGC_MAX:
             raise ProtocolError("invalid multibulk length")
-        if count > UNAUTHENTICATED_ARGC_MAX and not self.authenticated:
+        if count > UNAUTHENTICATED_ARGC_MAX and not self._authenticated:
             raise ProtocolError("unauthenticated multibulk length")
         return _Partial(count) if count > 0 else None
 
@@ -203,7 +216,7 @@ class RequestReader:
         length = _integer(data[pos + 1 : end])
         if length is None or not 0 <= length <= self.limits.bulk_max:
             raise ProtocolError("invalid bulk length")
-        if length > UNAUTHENTICATED_BULK_MAX and not self.authenticated:
+        if length > UNAUTHENTICATED_BULK_MAX and not self._authenticated:
             raise ProtocolError("unauthenticated bulk length")
         return length
 
@@ -278,19 +291,19 @@ def _parse_whole(data: bytes) -> list[Argv] | None:
     An empty request behind the data is the end mark: it comes out as itself only if the last request is complete.
     (`has_data` alone does not tell: it is False between two arguments.)
     """
-    reader = _shared.reader
-    reader.feed(data)
-    reader.feed(_END_MARK)
+    shared = _shared
+    shared.feed(data + _END_MARK)
+    gets = shared.gets
     requests: list[Argv] = []
     append = requests.append
-    gets = reader.gets
     try:
         while argv := gets():
-            b"".join(argv)  # the cheapest test that all arguments are bytes (50 ns); raises TypeError
             append(argv)
-        if argv == [] and not reader.has_data():
+        if argv == [] and not shared.has_data():
+            # The cheapest test that all arguments are bytes, no lists or numbers; otherwise a TypeError.
+            b"".join(requests[0] if len(requests) == 1 else _flat(requests))
             return requests
     except (hiredis.HiredisError, TypeError):
         pass
-    _shared.renew()
+    shared.renew()
     return None

@@ -74,6 +74,21 @@ def test_a_server_elsewhere_is_measured_without_cpu(redis: Server) -> None:
     assert (sample.cpu_us, sample.waited_s) == (None, None)
 
 
+@pytest.mark.parametrize(
+    ("p99_ms", "max_ms", "waited_ms", "waited_share", "verdict"),
+    [
+        (0.3, 4.9, 0.0, 0.0, "no"),
+        (0.3, 9.0, 1.0, 0.001, "yes"),
+        (0.3, 9.0, 50.0, 0.05, "unclear: something else had the server's core"),
+        (150.0, 157.0, 1400.0, 0.5, "yes"),
+    ],
+)
+def test_what_counts_as_a_stall(
+    p99_ms: float, max_ms: float, waited_ms: float, waited_share: float, verdict: str
+) -> None:
+    assert crowd.stalled(p99_ms, max_ms, waited_ms, waited_share) == verdict
+
+
 def test_a_crowd_connects_and_gets_everything(redis: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(crowd, "SUBSCRIBERS", 100)
     facts = crowd.run(redis, 0.4)

@@ -1,5 +1,7 @@
 """What `airwave bench` does once its options are parsed."""
 
+import os
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +13,8 @@ from airwave.bench.errors import BenchError
 from airwave.bench.report import save, show, target
 from airwave.bench.run import Options, run
 from airwave.bench.scenarios import CHECKS, SCENARIOS
+
+PIPE_COLUMNS = 160
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,9 @@ def execute(wishes: Wishes) -> int:
         the exit code: 0, also when a target was missed; 1 when something broke, such as a lost message; 2 when it
         could not begin; 130 when it was interrupted.
     """
-    console, notes = Console(), Console(stderr=True)
+    # In a file or a pipe there is no width to keep to.
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else PIPE_COLUMNS
+    console, notes = Console(width=width), Console(stderr=True)
     if wishes.list_loads:
         console.print(_loads())
         return 0

@@ -132,9 +132,9 @@ def show(result: Result, console: Console) -> None:
     if result.comparisons:
         console.print(_table(result, with_titles=console.width >= TITLES_FROM_COLUMNS))
         console.print(
-            "Ratio is Airwave / Redis, of medians; rates are deliveries, or PUBLISH where nobody subscribes. CPU is the "
-            "server's, per delivery or PUBLISH, Airwave / Redis. Busy is the load generator's share of its core, the "
-            "higher of both sides: near 100% it was the bottleneck, and CPU is what to compare.",
+            "Ratio is Airwave / Redis, of medians; rates are deliveries, or PUBLISH where nobody subscribes. CPU is "
+            "that of the server, per delivery or PUBLISH, Airwave / Redis. Busy is the load generator's share of its "
+            "core, the higher of both sides: near 100% it was the bottleneck, and CPU is what to compare.",
             style="dim",
         )
     for check in result.checks:
@@ -171,7 +171,7 @@ def _fact(value: float | str | bool) -> str:
 def _table(result: Result, *, with_titles: bool) -> Table:
     sides = " / ".join(result.sides.values())
     title = f"{sides}: {result.rounds} rounds of {result.seconds:g} s each, interleaved"
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
     for heading in ("load", "target", "airwave", "redis", "ratio", "CPU µs a/r", "busy", ""):
         table.add_column(heading, justify="left" if heading in {"load", ""} else "right", no_wrap=True)
     for comparison in result.comparisons:

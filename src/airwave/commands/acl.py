@@ -24,7 +24,7 @@ def acl_whoami(session: Session, argv: Argv) -> bytes:
     return resp.bulk(USER)
 
 
-@command("ACL CAT", arity=-2, flags=_OWN, since="6.0.0", group="server", syntax="[category]")
+@command("ACL CAT", arity=-2, flags=_OWN, since="6.0.0", group="server", syntax="[categoryname]")
 def acl_cat(session: Session, argv: Argv) -> bytes:
     """List the categories of commands, or the commands of one.
 

@@ -144,7 +144,7 @@ def client_info(session: Session, argv: Argv) -> bytes:
 
 
 @command("CLIENT LIST", arity=-2, flags=_ADMIN, since="2.4.0", group="connection",
-         syntax="[TYPE <normal | master | replica | pubsub>] [ID client-id [client-id ...]]", categories="connection",
+         syntax="[TYPE <NORMAL | MASTER | REPLICA | PUBSUB>] [ID client-id [client-id ...]]", categories="connection",
          tips=("nondeterministic_output",))
 def client_list(session: Session, argv: Argv) -> bytes:
     """List the connections, or those of a type or with given IDs.
@@ -184,7 +184,7 @@ def _is_type(client: Session, kind: bytes) -> bool:
 
 
 @command("CLIENT KILL", arity=-3, flags=_ADMIN, since="2.4.0", group="connection",
-         syntax="<ip:port | <[ID client-id] [TYPE <normal | master | replica | pubsub>] [USER username] "
+         syntax="<ip:port | <[ID client-id] [TYPE <NORMAL | MASTER | REPLICA | PUBSUB>] [USER username] "
          "[ADDR ip:port] [LADDR ip:port] [SKIPME yes/no] [MAXAGE seconds]>>", categories="connection")
 def client_kill(session: Session, argv: Argv) -> bytes:
     """Disconnect clients, by address (old form) or by every filter that is given.

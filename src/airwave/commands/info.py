@@ -43,6 +43,13 @@ def human(size: int) -> str:
     return f"{size / 1024**power:.2f}{'KMGT'[power - 1]}"
 
 
+def used_and_peak_bytes(broker: Broker) -> tuple[int, int]:
+    """What the process has of the machine's memory, and the most it had; neither is 0."""
+    usage = broker.host.usage()
+    used = max(1, usage["rss_bytes"])
+    return used, max(used, usage["rss_peak_bytes"])  # the kernel counts the peak a little behind
+
+
 def _server(broker: Broker) -> Fields:
     host, settings = broker.host, broker.settings
     usage = host.usage()
@@ -88,8 +95,7 @@ def _clients(broker: Broker) -> Fields:
 def _memory(broker: Broker) -> Fields:
     # Python does not know how much of its memory is allocated: "used" is what the process has of the machine, and
     # fragmentation cannot be told.
-    usage = broker.host.usage()
-    used, peak = usage["rss_bytes"], usage["rss_peak_bytes"]
+    used, peak = used_and_peak_bytes(broker)
     young, middle, old = gc.get_stats()
     return [
         ("used_memory", used),
@@ -98,7 +104,7 @@ def _memory(broker: Broker) -> Fields:
         ("used_memory_rss_human", human(used)),
         ("used_memory_peak", peak),
         ("used_memory_peak_human", human(peak)),
-        ("used_memory_peak_perc", f"{100 * used / peak if peak else 100:.2f}%"),
+        ("used_memory_peak_perc", f"{100 * used / peak:.2f}%"),
         ("maxmemory", 0),
         ("maxmemory_human", "0B"),
         ("maxmemory_policy", "noeviction"),

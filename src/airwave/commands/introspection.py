@@ -1,6 +1,7 @@
 """COMMAND: what commands there are, all of it read from the table."""
 
 from collections.abc import Iterable
+from functools import cache
 
 from airwave import errors, glob, resp
 from airwave.command import CATEGORIES, COMMANDS, FLAGS, Argv, Command, all_commands, command
@@ -204,8 +205,11 @@ def _names_channels(row: Command) -> bool:
 
 
 # --- describing -------------------------------------------------------------------------------------------------------
+# The table does not change: what is said about a command is encoded once for each protocol. Every redis-cli asks for
+# all of COMMAND DOCS when it starts; that takes milliseconds the first time.
 
 
+@cache
 def _described(encoder: Encoder, row: Command) -> bytes:
     """What COMMAND INFO says about a command."""
     subcommands = [_described(encoder, sub) for sub in row.subcommands.values()]
@@ -249,6 +253,7 @@ def _documents(encoder: Encoder, rows: Iterable[Command]) -> bytes:
     return encoder.map([(resp.text(row.name), _document(encoder, row)) for row in rows])
 
 
+@cache
 def _document(encoder: Encoder, row: Command) -> bytes:
     """What COMMAND DOCS says about a command."""
     cost = row.about("Cost") or ("Depends on subcommand." if row.subcommands else "")

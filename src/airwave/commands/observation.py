@@ -6,7 +6,7 @@ import sys
 from airwave import errors, resp
 from airwave.broker import Broker
 from airwave.command import Argv, command, container
-from airwave.commands.info import human
+from airwave.commands.info import human, used_and_peak_bytes
 from airwave.commands.parse import help_text, integer
 from airwave.errors import CommandError, subcommand_syntax
 from airwave.session import Session
@@ -163,8 +163,7 @@ def memory_stats(session: Session, argv: Argv) -> bytes:
     """
     del argv
     broker, encoder = session.broker, session.encoder
-    usage = broker.host.usage()
-    used, peak = usage["rss_bytes"], usage["rss_peak_bytes"]
+    used, peak = used_and_peak_bytes(broker)
     numbers = {
         "peak.allocated": peak,
         "total.allocated": used,
@@ -179,7 +178,7 @@ def memory_stats(session: Session, argv: Argv) -> bytes:
         "dataset.bytes": 0,
     }
     pairs = [(resp.text(name), resp.integer(number)) for name, number in numbers.items()]
-    return encoder.map([*pairs, (resp.bulk(b"peak.percentage"), encoder.double(100 * used / peak if peak else 100.0))])
+    return encoder.map([*pairs, (resp.bulk(b"peak.percentage"), encoder.double(100 * used / peak))])
 
 
 @command("MEMORY DOCTOR", arity=2, since="4.0.0", group="server", tips=_SHARDS)
@@ -195,8 +194,7 @@ def memory_doctor(session: Session, argv: Argv) -> bytes:
 
 
 def _diagnosis(broker: Broker) -> str:
-    usage = broker.host.usage()
-    used, peak = usage["rss_bytes"], usage["rss_peak_bytes"]
+    used, peak = used_and_peak_bytes(broker)
     findings = []
     if broker.lagging:
         waiting = sum([client.waiting_bytes for client in broker.lagging])

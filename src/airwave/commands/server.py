@@ -210,7 +210,7 @@ def wait(session: Session, argv: Argv) -> bytes:
     flags="admin noscript loading stale",
     since="1.0.0",
     group="server",
-    syntax="<SLEEP seconds | HELP>",
+    syntax="<SLEEP delay-seconds | HELP>",
 )
 def debug(session: Session, argv: Argv) -> bytes:
     """Try how clients behave when the server does not answer: SLEEP stops it for so many seconds, fractions included.

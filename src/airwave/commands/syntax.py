@@ -22,10 +22,9 @@ _CLOSING = {"[": "]", "<": ">"}
 _TYPES = {
     "key": "key",
     "pattern": "pattern",
-    **dict.fromkeys(
-        ("client-id", "columns", "count", "index", "maxage", "numreplicas", "protover", "timeout", "version"), "integer"
-    ),
-    "seconds": "double",
+    **dict.fromkeys(("client-id", "columns", "count", "index", "numreplicas", "protover"), "integer"),
+    **dict.fromkeys(("seconds", "timeout", "version"), "integer"),
+    "delay-seconds": "double",
 }
 
 

@@ -1,0 +1,49 @@
+# The two commands are `make run` and `make test`; the rest is for developers.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: help run test check format docs bench fuzz debian clean
+
+help:  ## show this
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+run: $(STAMP)  ## set up and play the demo, then keep serving (Ctrl-C ends it)
+	@$(BIN)/airwave demo
+
+test: $(STAMP) debian  ## set up and run every test
+	$(BIN)/pytest
+
+check: $(STAMP)  ## lint, types, structure, documents, quick tests: under a minute
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python docs/generate.py --check
+	$(BIN)/pytest -q -m "not slow"
+
+format: $(STAMP)  ## put the code into its form
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(STAMP)  ## write the generated pages anew
+	$(BIN)/python docs/generate.py
+
+bench: $(STAMP) debian  ## compare with redis-server; 30 minutes on an idle machine
+	$(BIN)/airwave bench --save bench/results/pubsub.json
+
+fuzz: $(STAMP)  ## throw broken protocol at a live server for five minutes
+	$(BIN)/python tests/fuzz/fuzz.py --seconds 300
+
+# What the tests need from Debian. Installed as root, asked for by name otherwise.
+debian:
+	@sh tools/debian.sh redis-server redis-tools
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(STAMP): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Airwave needs Python 3.11 or newer: make PYTHON=python3.12 ..."; exit 1; }
+	@test -d $(VENV) || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@
