@@ -1,21 +1,37 @@
-"""Write the reference pages that come from the program's own tables.
+"""Write what the documents say from the program's own tables and from the kept benchmark.
 
-    python docs/generate.py            writes them
+    python docs/generate.py            writes it
     python docs/generate.py --check    writes nothing; exits 1 and names the pages that are not current
 
-One function per page; `PAGES` names the file of each.
+`PAGES` has a function for each page: it gets the page's text as it is and gives it as it must be. A page is made whole
+(settings, commands), or only what stands between its two bench marks (README, benchmarks).
 """
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
 
+from airwave import commands  # noqa: F401  (fills the table of commands)
+from airwave.bench import report
+from airwave.bench.errors import BenchError
+from airwave.command import CATEGORIES, COMMANDS, FLAGS, Command
 from airwave.settings import Setting, Settings
 
-FOLDER = Path(__file__).parent
+ROOT = Path(__file__).parent.parent
+RESULTS = Path("bench/results/pubsub.json")
+
+BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
+
+Page = Callable[[str], str]
+
+_LABEL = "(?:Reply|Cost|Source): "
+
+
+# --- settings ---------------------------------------------------------------------------------------------------------
 
 _SETTINGS_INTRODUCTION = """\
 # Settings
@@ -36,7 +52,7 @@ Airwave does not is named in one warning at start and ignored; an unknown word i
 """
 
 
-def settings_page() -> str:
+def settings_page(_: str = "") -> str:
     """docs/settings.md: every setting, by section, in the order of the table."""
     parts = [_SETTINGS_INTRODUCTION]
     for section, rows in groupby(Settings.describe(), key=lambda row: row.section):
@@ -49,29 +65,233 @@ def _settings_row(row: Setting) -> str:
     unit = f" ({row.kind.unit})" if row.kind.unit else ""
     default = row.kind.written(row.default) or '""'
     cells = [f"`{row.name}`", f"`{default}`", row.kind.values() + unit, "yes" if row.mutable else "no", row.doc]
+    return _table_row(cells)
+
+
+def _table_row(cells: Iterable[str]) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
 
 
-PAGES: dict[str, Callable[[], str]] = {"settings.md": settings_page}
+# --- commands ---------------------------------------------------------------------------------------------------------
+
+_COMMANDS_INTRODUCTION = """\
+# Commands
+
+<!-- Written by docs/generate.py from the table of commands (src/airwave/commands): edit that, then run it. -->
+
+Every command of this version. Replies, errors and names are those of Redis; where something differs, `Differs` says so.
+What Redis has and Airwave has not is on the page about [compatibility](compatibility.md). `Since` is the version of
+Redis that brought the command. `redis-cli` shows the same texts: `COMMAND DOCS publish`.
+"""
+
+_GROUPS = {
+    "pubsub": "Publish and subscribe",
+    "connection": "Connection",
+    "transactions": "Transactions",
+    "server": "Server",
+    "generic": "Generic",
+}
+
+DIFFERENCES = {
+    "acl": "only CAT, WHOAMI and HELP; there is one user, `default`.",
+    "auth": "the only user is `default`.",
+    "client|list": "has the field `dropped` at the end.",
+    "client|unblock": "nothing blocks in this version, so the answer is 0.",
+    "config|set": "`port`, `bind` and other settings that the [table](settings.md) marks cannot be changed.",
+    "debug": "only SLEEP and HELP.",
+    "hello": "the map also has `server_name` and `airwave_version`.",
+    "info": "memory is that of the process; fields about what Airwave does not do are Redis's zeros or left out; "
+    "[operations](operations.md#what-to-watch) has the fields that Airwave adds.",
+    "latency|doctor": "the text is Airwave's own.",
+    "latency|histogram": "buckets are powers of two µs; Redis's are finer.",
+    "lolwut": "draws something else.",
+    "memory|doctor": "the text is Airwave's own.",
+    "memory|malloc-stats": "tells about Python's allocator.",
+    "memory|purge": "runs Python's garbage collector.",
+    "memory|stats": "the fields are those that a Python process can know.",
+    "module": "only LIST and HELP.",
+    "shutdown": "a shutdown that has begun cannot be taken back with ABORT.",
+}
 
 
-def main(args: Sequence[str], folder: Path = FOLDER) -> int:
-    """Write or check the pages in `folder`; returns the exit code."""
+def commands_page(_: str = "") -> str:
+    """docs/commands.md: every command and subcommand, by group, in the order of the table."""
+    parts = [_COMMANDS_INTRODUCTION]
+    for group, title in _GROUPS.items():
+        rows = sorted((row for row in COMMANDS.values() if row.group == group), key=lambda row: bool(row.subcommands))
+        if rows:
+            links = ", ".join(f"[{_shown(row)}](#{row.name})" for row in rows)
+            parts.append(f"## {title}\n\n{links}\n")
+            parts.extend(map(_command_entry, rows))
+    return "\n".join(parts)
+
+
+def _shown(row: Command) -> str:
+    return row.name.replace("|", " ").upper()
+
+
+def _command_entry(row: Command) -> str:
+    if not row.subcommands:
+        return f"### {_shown(row)}\n\n{_command_facts(row)}"
+    entries = [f"### {_shown(row)}\n\n{row.summary}.{_difference(row, ' Differs: ')}\n"]
+    if row.name == "command":  # it does something by itself
+        entries = [f"### {_shown(row)}\n\n{_command_facts(row)}"]
+    entries += [f"#### {_shown(sub)}\n\n{_command_facts(sub)}" for sub in row.subcommands.values()]
+    return "\n".join(entries)
+
+
+def _command_facts(row: Command) -> str:
+    facts = [f"`{' '.join([_shown(row), row.syntax]).rstrip()}`", "", _prose(row), ""]
+    facts += [f"- {label}: {text}" for label in ("Reply", "Cost") if (text := _about(row, label))]
+    facts += [f"- Differs: {text}" for text in [_difference(row)] if text]
+    flags = ", ".join(flag for flag in FLAGS if flag in row.flags) or "none"
+    categories = " ".join(f"@{name}" for name in CATEGORIES if name in row.categories)
+    about = [f"Since {row.since}", f"flags: {flags}", f"ACL: {categories}"]
+    if source := _about(row, "Source"):
+        about.append(f"[source]({source})")
+    return "\n".join([*facts, f"- {'; '.join(about)}", ""])
+
+
+def _about(row: Command, label: str) -> str:
+    """What the docstring says under a label, up to the next label or the end of the paragraph, on one line."""
+    match = re.search(rf"^{label}: (.*(?:\n(?!{_LABEL}|\n).+)*)", row.doc, re.MULTILINE)
+    return " ".join(match[1].split()) if match else ""
+
+
+def _prose(row: Command) -> str:
+    """The docstring without what its labels say."""
+    return re.split(f"^{_LABEL}", row.doc, maxsplit=1, flags=re.MULTILINE)[0].strip()
+
+
+def _difference(row: Command, lead: str = "") -> str:
+    text = DIFFERENCES.get(row.name, "")
+    return lead + text if text else ""
+
+
+# --- benchmark --------------------------------------------------------------------------------------------------------
+
+_BENCH_HEAD = ("load", "Airwave", "Redis", "ratio", "target", "server CPU, µs: Airwave / Redis", "")
+_VERDICTS = {True: "met", False: "missed", None: ""}
+
+
+def bench_section(result: report.Result | None) -> str:
+    """What stands between the bench marks: the table, the checks, and where it was measured."""
+    if result is None:
+        return f"Nothing is measured yet: `make bench` writes {RESULTS}, `make docs` puts it here.\n"
+    parts = []
+    if result.comparisons:
+        parts.append(_table_row(_BENCH_HEAD) + "|---|---:|---:|---:|---:|---:|---|\n" + _bench_rows(result))
+    parts.extend(map(_checked, result.checks))
+    parts.append("".join(f"- {doubt}\n" for doubt in report.doubts(result)))
+    parts.append(_where(result))
+    return "\n".join(part for part in parts if part)
+
+
+def _bench_rows(result: report.Result) -> str:
+    lines = []
+    for comparison in result.comparisons:
+        if comparison.error:
+            lines.append(_table_row([comparison.about, "", "", "", "", "", f"failed: {comparison.error}"]))
+        lines.extend(_table_row(_bench_cells(row)) for row in report.rows(comparison))
+    return "".join(lines)
+
+
+def _bench_cells(row: report.Row) -> list[str]:
+    cpu_us = [row.airwave_cpu_us, row.redis_cpu_us]
+    return [
+        row.metric.title,
+        report.quantity(row.airwave, row.metric.unit),
+        report.quantity(row.redis, row.metric.unit),
+        f"{row.ratio:.2f}",
+        report.target(row.metric),
+        "–" if cpu_us == [None, None] else " / ".join("–" if us is None else f"{us:.2f}" for us in cpu_us),
+        _VERDICTS[row.met],
+    ]
+
+
+def _checked(check: report.Checked) -> str:
+    facts = [f"{key.replace('_', ' ')} {_fact(value)}" for key, value in check.facts.items() if key != "passed"]
+    facts += [check.error] if check.error else []
+    return f"Check `{check.name}`, {'passed' if check.passed() else 'failed'}: {check.about}. {', '.join(facts)}.\n"
+
+
+def _fact(value: float | str | bool) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _where(result: report.Result) -> str:
+    machine = result.machine
+    sides = " against ".join(result.sides.values())
+    return (
+        f"{sides}, {result.rounds} rounds of {result.seconds:g} s each, interleaved; {result.date[:10]}; "
+        f"{machine['cpu']}, cores: {machine['cores']}, {machine['memory_gb']} GB, {machine['kernel']}, "
+        f"{machine['python']}, hiredis {machine['hiredis']}, uvloop {machine['uvloop']}; "
+        f"`{machine['command_line']}`. Every round is in `{RESULTS}`.\n"
+    )
+
+
+def with_bench(page: str, result: report.Result | None) -> str:
+    """`page` with the result between its marks.
+
+    Raises:
+        ValueError: it has no marks.
+    """
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"needs the marks {BEGIN} and {END}")
+    return f"{before}{BEGIN}\n{bench_section(result)}{END}{after}"
+
+
+# --- writing and checking ---------------------------------------------------------------------------------------------
+
+
+def pages(root: Path) -> dict[str, Page]:
+    """What each page must be made of, by its path below `root`.
+
+    Raises:
+        BenchError: the kept results are not what `airwave bench` saves.
+    """
+    path = root / RESULTS
+    result = report.from_json(path.read_text(encoding="utf-8")) if path.exists() else None
+    return {
+        "docs/settings.md": settings_page,
+        "docs/commands.md": commands_page,
+        "docs/benchmarks.md": lambda page: with_bench(page, result),
+        "README.md": lambda page: with_bench(page, result),
+    }
+
+
+def main(args: Sequence[str], root: Path = ROOT) -> int:
+    """Write or check the pages below `root`; returns the exit code."""
     if args not in ([], ["--check"]):
         print("usage: python docs/generate.py [--check]", file=sys.stderr)
         return 2
-    stale = 0
-    for name, page in PAGES.items():
-        path, text = folder / name, page()
-        if path.exists() and path.read_text(encoding="utf-8") == text:
-            continue
-        if args:
-            stale = 1
-            print(f"{path} is not current: run python docs/generate.py", file=sys.stderr)
-        else:
-            path.write_text(text, encoding="utf-8")
-            print(f"wrote {path}")
-    return stale
+    try:
+        wanted = pages(root)
+    except BenchError as error:
+        print(f"{root / RESULTS}: {error}", file=sys.stderr)
+        return 1
+    return max([_make(root / name, page, write=not args) for name, page in wanted.items()])
+
+
+def _make(path: Path, page: Page, *, write: bool) -> int:
+    old = path.read_text(encoding="utf-8") if path.exists() else ""
+    try:
+        new = page(old)
+    except ValueError as error:
+        print(f"{path} {error}", file=sys.stderr)
+        return 1
+    if new == old:
+        return 0
+    if not write:
+        print(f"{path} is not current: run python docs/generate.py", file=sys.stderr)
+        return 1
+    path.write_text(new, encoding="utf-8")
+    print(f"wrote {path}")
+    return 0
 
 
 if __name__ == "__main__":

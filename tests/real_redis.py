@@ -1,15 +1,12 @@
 """A real redis-server for tests: the oracle. It listens on a Unix socket, so that no port can be taken."""
 
 import contextlib
-import os
-import shutil
 import socket
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import hiredis
-import pytest
+from servers import redis_server
 
 Command = tuple[bytes | str, ...]
 
@@ -21,35 +18,16 @@ def real_redis(folder: Path, *args: str) -> Iterator["Conversation"]:
     Args:
         args: its command line; a config file must be the first.
     """
-    if shutil.which("redis-server") is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("redis-server is needed in CI")
-        pytest.skip("redis-server is not installed")
-    path = folder / "redis.sock"
-    command = ["redis-server", *args, "--port", "0", "--unixsocket", str(path)]
-    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as server:
-        try:
-            assert server.stdout is not None
-            log = []
-            for line in server.stdout:
-                log.append(line)
-                if "ready to accept connections" in line:
-                    break
-            else:
-                pytest.fail("redis-server did not start: " + "".join(log))
-            with contextlib.closing(Conversation(path)) as conversation:
-                yield conversation
-        finally:
-            server.terminate()
-            server.communicate()
+    with redis_server(folder, *args) as path, contextlib.closing(Conversation(path)) as conversation:
+        yield conversation
 
 
 class Conversation:
     """One RESP3 connection; replies are as hiredis reads them, and what is pushed is read and dropped."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: str) -> None:
         self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.connect(str(path))
+        self._socket.connect(path)
         self._reader = hiredis.Reader()
         self.do("HELLO", "3")
 

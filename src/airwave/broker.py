@@ -101,7 +101,7 @@ class Broker:
         self.replying: list[Session] = []  # may have something in `out`; each at least once
         self.put_off: list[Session] = []  # have input that their slice of time did not reach
         self.held: list[Session] = []  # wait for the end of CLIENT PAUSE
-        self._awake = False
+        self.awake = False
         self._sweep_left = 0  # clients
         self._sweep_since_ns = 0
         self._sweep_deliveries = 0
@@ -176,7 +176,7 @@ class Broker:
         """A client has gone, or is being cut off: no trace of it stays."""
         if client.gone:
             return
-        client.gone = True
+        client.gone = client.closing = True
         self.pubsub.unsubscribe_all(client)
         session = self.clients.pop(client.id, None)
         self.lagging.discard(client)
@@ -190,13 +190,13 @@ class Broker:
 
     def wake(self) -> None:
         """Something is to be flushed: make sure that a tick comes."""
-        if not self._awake:
-            self._awake = True
+        if not self.awake:
+            self.awake = True
             self.host.wake()
 
     def tick(self) -> None:
         """Give what happened to the clients; the order is explained at the top of this file."""
-        self._awake = False
+        self.awake = False
         if self._pause_until_ns:
             self._end_pause_if_due()
         if self.put_off:
@@ -207,7 +207,7 @@ class Broker:
         for session in replying:
             if session.out:
                 session.flush()
-            if session.close_after_flush:
+            if session.closing:
                 session.finish()
         replying.clear()
         if self.lagging:

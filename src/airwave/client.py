@@ -77,7 +77,7 @@ class Client(Subscriber):
         dropped: messages it lost under `slow-subscriber-policy drop-oldest`.
         lagging: its transport asked to wait.
         gone: it is disconnected or about to be; nothing is sent any more.
-        close_after_flush: disconnect it once what waits is handed to the transport.
+        closing: disconnect it once what waits is handed to the transport; no command of it runs any more.
     """
 
     __slots__ = (
@@ -87,7 +87,7 @@ class Client(Subscriber):
         "_over_soft_since_ns",
         "broker",
         "burst_max_bytes",
-        "close_after_flush",
+        "closing",
         "created_ns",
         "dropped",
         "gone",
@@ -118,7 +118,7 @@ class Client(Subscriber):
         self.dropped = 0
         self.lagging = False
         self.gone = False
-        self.close_after_flush = False
+        self.closing = False
         self._counted = 0  # frames of `out` whose size is in _counted_bytes
         self._counted_bytes = 0
         self._over_soft_since_ns = 0  # 0: it is not
@@ -156,7 +156,7 @@ class Client(Subscriber):
 
     def flush(self) -> None:
         """Write all that waits, as one write; nothing while the client lags."""
-        if self.lagging or self.gone:
+        if self.lagging:
             return
         out = self.out
         data = out[0] if len(out) == 1 else b"".join(out)

@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 Argv = list[bytes]
 # Returns the encoded reply, or None: no reply now (it was sent already, or comes later).
 Handler = Callable[["Session", Argv], bytes | None]
+# The form of a command for pipelines, where one call answers many requests. Given the requests of one read and the index of the
+# first to look at, it runs those that are the same command, well-formed and cheap enough to be run in one go, puts their
+# replies into `session.out` and returns how many it ran: at most BATCH_MAX, 0 when the first is not for it.
+Batch = Callable[["Session", list[Argv], int], int]
+
+BATCH_MAX = 64  # requests of one batch
 
 COMMANDS: dict[str, "Command"] = {}
 
@@ -45,6 +51,7 @@ class Command:
         flags: Redis's command flags, of which `COMMAND INFO` shows the public ones.
         keys: first key, last key and step within the request, as COMMAND INFO has them; `(0, 0, 0)` without keys.
         group: the section of the documentation.
+        batch: the form for pipelines, if it has one.
         syntax: the arguments as Redis's documentation writes them.
         tips: hints for cluster clients.
         subcommands: by their own names, for a container such as CLIENT.
@@ -52,6 +59,7 @@ class Command:
 
     name: str
     handler: Handler
+    batch: Batch | None
     arity: int
     flags: frozenset[str]
     keys: tuple[int, int, int]
@@ -82,6 +90,7 @@ class Command:
 NO_COMMAND = Command(
     name="",
     handler=lambda _session, _argv: None,
+    batch=None,
     arity=-1,
     flags=frozenset(),
     keys=(0, 0, 0),
@@ -106,6 +115,7 @@ def command(
     keys: tuple[int, int, int] = (0, 0, 0),
     categories: str = "",
     tips: tuple[str, ...] = (),
+    batch: Batch | None = None,
 ) -> Callable[[Handler], Handler]:
     """Put a handler into the table.
 
@@ -123,6 +133,7 @@ def command(
         row = Command(
             name=f"{container}|{sub}" if sub else container,
             handler=handler,
+            batch=batch,
             arity=arity,
             flags=words,
             keys=keys,
@@ -165,32 +176,44 @@ class CommandStats:
     """What INFO commandstats and LATENCY HISTOGRAM count for one command of one broker.
 
     Attributes:
-        calls: how often the handler ran.
-        ns: time spent in it, in all.
+        ns: time spent in its handler, in all.
         rejected: calls refused before the handler ran (arity, no authentication, wrong state).
         failed: calls whose handler answered with an error.
-        buckets: calls by the bit length of their duration in µs, so by powers of two: 0, 1, 2-3, 4-7, ...
+        buckets: calls by the bit length of their duration in units of 1,024 ns: below 1, 1, 2-3, 4-7, ...
     """
 
-    __slots__ = ("buckets", "calls", "failed", "ns", "rejected")
+    __slots__ = ("buckets", "failed", "ns", "rejected")
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
         """Begin anew (CONFIG RESETSTAT)."""
-        self.calls = self.ns = self.rejected = self.failed = 0
+        self.ns = self.rejected = self.failed = 0
         self.buckets = [0] * 64
+
+    @property
+    def calls(self) -> int:
+        """How often the handler ran."""
+        return sum(self.buckets)
+
+    def count(self, calls: int, ns: int) -> None:
+        """Note that so many calls took `ns` in all; each is taken to have had the same share."""
+        self.ns += ns
+        self.buckets[(ns // calls >> 10).bit_length()] += calls
 
 
 class Entry:
     """A cell of a dispatch table: what a session in one state does with one command."""
 
-    __slots__ = ("arity", "command", "handler", "monitored", "stats")
+    __slots__ = ("arity", "batch", "command", "handler", "monitored", "stats")
 
-    def __init__(self, command: Any, handler: Handler, stats: CommandStats, *, monitored: bool) -> None:
+    def __init__(
+        self, command: Any, handler: Handler, stats: CommandStats, *, monitored: bool, batch: Batch | None = None
+    ) -> None:
         self.command: Command = command
         self.handler = handler
+        self.batch = batch
         self.arity: int = command.arity
         self.stats = stats
         self.monitored = monitored

@@ -42,6 +42,7 @@ class ProtocolError(CommandError):
 
 SYNTAX = CommandError("ERR syntax error")
 NOT_AN_INTEGER = CommandError("ERR value is not an integer or out of range")
+NOT_AN_INT = CommandError("ERR value is out of range, value must between -2147483648 and 2147483647")
 NO_AUTH = CommandError("NOAUTH Authentication required.")
 NOT_A_TIMEOUT = CommandError("ERR timeout is not an integer or out of range")
 NEGATIVE_TIMEOUT = CommandError("ERR timeout is negative")
@@ -57,6 +58,7 @@ DB_INDEX_RANGE = CommandError("ERR DB index is out of range")
 NOT_IN_TRANSACTION = CommandError("ERR Command not allowed inside a transaction")
 NO_SHUTDOWN = CommandError("ERR No shutdown in progress.")
 NOT_WHILE_EXECUTING = CommandError("ERR MONITOR isn't allowed for DENY BLOCKING client")
+SSUBSCRIBE_WHILE_EXECUTING = CommandError("ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client")
 DEBUG_REFUSED = CommandError(
     'ERR DEBUG command not allowed. If the enable-debug-command option is set to "local", you can run it from a local '
     "connection, otherwise you need to set this option in the configuration file, and then restart the server."
@@ -111,6 +113,11 @@ def subscriber_context(name: str) -> CommandError:
         f"ERR Can't execute '{name}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET "
         "are allowed in this context"
     )
+
+
+def discarded(reason: CommandError) -> CommandError:
+    """What a refused EXEC is told."""
+    return CommandError(b"EXECABORT Transaction discarded because of: " + reason.text.removeprefix(b"ERR "))
 
 
 def nested(name: str) -> CommandError:

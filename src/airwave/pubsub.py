@@ -6,7 +6,7 @@ messages go to. Routes are cached: they refer to topics, so that a subscriber wh
 changes no route; only a topic that comes or goes does. A route that is not cached is found by looking only at patterns
 whose literal prefix the channel has.
 
-The loop in `_deliver` is the hottest of the program. Whoever adds something to it pays for it once per delivery.
+The loop in `deliver` is the hottest of the program. Whoever adds something to it pays for it once per delivery.
 """
 
 from collections import deque
@@ -88,6 +88,7 @@ class PubSub:
     Attributes:
         deliveries: messages put into an `out` since the start (one message to ten subscribers counts ten).
         delivered_bytes: their bytes on the wire.
+        routes: those in the cache, by channel.
     """
 
     def __init__(self, fan_out: deque[Subscriber], route_cache_max: int = 10_000) -> None:
@@ -98,7 +99,7 @@ class PubSub:
         self.channels: dict[bytes, Topic] = {}
         self.patterns: dict[bytes, Topic] = {}
         self.shard_channels: dict[bytes, Topic] = {}
-        self._routes: dict[bytes, tuple[Leg, ...]] = {}
+        self.routes: dict[bytes, tuple[Leg, ...]] = {}
         self._patterns_by_prefix: dict[bytes, dict[bytes, Topic]] = {}
         self._length_counts: dict[int, int] = {}  # length of a literal prefix: how many prefixes have it
         self._prefix_lengths: list[int] = []
@@ -111,17 +112,18 @@ class PubSub:
         Returns:
             How many subscriptions got it: a client that has the channel and two matching patterns counts three times.
         """
-        route = self._routes.get(channel)
+        route = self.routes.get(channel)
         if route is None:
-            route = self._find_route(channel)
-        return self._deliver(route, message) if route else 0
+            route = self.find_route(channel)
+        return self.deliver(route, message) if route else 0
 
     def publish_shard(self, channel: bytes, message: bytes) -> int:
         """Give a message to the shard channel's subscribers; patterns never see it."""
         topic = self.shard_channels.get(channel)
-        return self._deliver((_leg(topic, b"smessage", channel),), message) if topic else 0
+        return self.deliver((_leg(topic, b"smessage", channel),), message) if topic else 0
 
-    def _deliver(self, route: tuple[Leg, ...], message: bytes) -> int:
+    def deliver(self, route: tuple[Leg, ...], message: bytes) -> int:
+        """Encode a message once for each leg and format of a route, and give it to the subscribers there."""
         tail = payload(message)
         queue = self.fan_out.append
         receivers = 0
@@ -139,7 +141,8 @@ class PubSub:
         self.deliveries += receivers
         return receivers
 
-    def _find_route(self, channel: bytes) -> tuple[Leg, ...]:
+    def find_route(self, channel: bytes) -> tuple[Leg, ...]:
+        """Where a channel's messages go, empty if nowhere; kept in `routes` until a topic comes or goes."""
         legs: list[Leg] = []
         if topic := self.channels.get(channel):
             legs.append(_leg(topic, b"message", channel))
@@ -150,11 +153,9 @@ class PubSub:
                 if topic.matches is not None and topic.matches(channel):
                     legs.append(_leg(topic, b"pmessage", pattern, channel))
         route = tuple(legs)
-        # A channel that nobody hears is looked up as fast without the cache, when there are no patterns.
-        if route or self._prefix_lengths:
-            if len(self._routes) >= self.route_cache_max:
-                del self._routes[next(iter(self._routes))]
-            self._routes[channel] = route
+        if len(self.routes) >= self.route_cache_max:
+            del self.routes[next(iter(self.routes))]
+        self.routes[channel] = route
         return route
 
     # --- subscribing ------------------------------------------------------------------------------------------------
@@ -166,7 +167,7 @@ class PubSub:
         topic = self.channels.get(channel)
         if topic is None:
             topic = self.channels[channel] = Topic()
-            self._routes.pop(channel, None)
+            self.routes.pop(channel, None)
         topic.add(subscriber)
         if subscriber.channels is _NONE:
             subscriber.channels = {}
@@ -178,7 +179,7 @@ class PubSub:
             topic.remove(subscriber)
             if not topic:
                 del self.channels[channel]
-                self._routes.pop(channel, None)
+                self.routes.pop(channel, None)
 
     def psubscribe(self, subscriber: Subscriber, pattern: bytes) -> None:
         """Add a pattern; nothing happens when the client has it already."""
@@ -245,7 +246,7 @@ class PubSub:
             self._count_length(len(prefix), +1)
         self._patterns_by_prefix[prefix][pattern] = topic
         # Which cached channels a new pattern matches is not worth finding out: a route is found again in microseconds.
-        self._routes.clear()
+        self.routes.clear()
 
     def _unindex(self, pattern: bytes) -> None:
         prefix = glob.literal_prefix(pattern)
@@ -253,7 +254,7 @@ class PubSub:
         if not self._patterns_by_prefix[prefix]:
             del self._patterns_by_prefix[prefix]
             self._count_length(len(prefix), -1)
-        self._routes.clear()
+        self.routes.clear()
 
     def _count_length(self, length: int, change: int) -> None:
         counts = self._length_counts
@@ -268,7 +269,7 @@ class PubSub:
     @property
     def cached_routes(self) -> int:
         """Channels whose route is in the cache."""
-        return len(self._routes)
+        return len(self.routes)
 
 
 def names(topics: Iterable[bytes], pattern: bytes | None) -> list[bytes]:

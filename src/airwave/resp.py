@@ -15,12 +15,13 @@ RESET = b"+RESET\r\n"
 EMPTY_ARRAY = b"*0\r\n"
 
 # Receiver counts and small counters are the commonest integers: a table look-up costs a third of formatting.
-_SMALL = tuple(b":%d\r\n" % n for n in range(4096))
+# The hottest handlers look here themselves.
+SMALL_INTEGERS = tuple(b":%d\r\n" % n for n in range(4096))
 
 
 def integer(n: int) -> bytes:
     """A signed 64-bit integer."""
-    return _SMALL[n] if 0 <= n < 4096 else b":%d\r\n" % n
+    return SMALL_INTEGERS[n] if 0 <= n < 4096 else b":%d\r\n" % n
 
 
 def simple(text: bytes) -> bytes:
@@ -86,7 +87,7 @@ class Encoder:
 
     def boolean(self, value: bool) -> bytes:
         """0 or 1 in RESP2."""
-        return _SMALL[value]
+        return SMALL_INTEGERS[value]
 
     def confirmation(self, kind: bytes, name: bytes | None, count: int) -> bytes:
         """The answer to one channel or pattern of a (un)subscribe command.

@@ -4,18 +4,18 @@ This file owns every change of a session's state; what a state means is in `airw
 
     data_received -> requests (airwave.request) -> _run -> table -> handler -> out -> (broker's tick) -> transport
 
-`_run` is where every command passes. It reads the clock once per command: the end of one is the beginning of the next.
+`_execute` is where every command passes, but for those that run in batches. It reads the clock once per command: the end of one is the beginning of the next.
 Input may have to wait: because the client's slice of time is over (`broker.put_off`) or because of CLIENT PAUSE
 (`broker.held`). What waits is bounded by `client-query-buffer-limit`.
 """
 
 from collections.abc import Iterator
-from itertools import chain
+from itertools import chain, islice
 
 from airwave import errors, resp
 from airwave.broker import Broker
 from airwave.client import CLOSED, Client, Transport
-from airwave.command import COMMANDS, Argv, CommandStats, Entry, Table
+from airwave.command import COMMANDS, NO_COMMAND, Argv, CommandStats, Entry, Table
 from airwave.errors import CommandError, ProtocolError
 from airwave.request import RequestReader
 from airwave.resp import RESP2, RESP3, Encoder
@@ -59,7 +59,7 @@ class Session(Client):
         db: selected database.
         active_ns: when it last sent something.
         replies: "on", "off" or "skip" (CLIENT REPLY).
-        last_command: full name, for CLIENT LIST; empty before the first.
+        last_command: for CLIENT LIST.
     """
 
     __slots__ = (
@@ -90,7 +90,7 @@ class Session(Client):
         self.active_ns = self.created_ns
         self.replies = "on"
         self.flags: tuple[str, ...] = ()  # no-evict, no-touch
-        self.last_command = ""
+        self.last_command = NO_COMMAND
         self._input: Iterator[Argv] | None = None  # requests that wait
         self._unread: list[bytes] | None = None  # bytes behind them
         self._unread_bytes = 0
@@ -175,20 +175,32 @@ class Session(Client):
 
     def data_received(self, data: bytes) -> None:
         """Take what was read: run the commands in it, or keep it until earlier ones have run."""
-        if self.gone:
+        broker = self.broker
+        broker.stats.input_bytes += len(data)
+        if self.closing or self._input is not None:
+            self._keep(data)
             return
-        stats = self.broker.stats
-        stats.input_bytes += len(data)
-        stats.reads += 1
-        if self._input is None:
-            self._run(iter(self.requests.feed(data)))
+        broker.replying.append(self)
+        if not broker.awake:
+            broker.wake()
+        requests = self.requests.feed(data)
+        if type(requests) is not list:
+            self._run(iter(requests))
+        elif len(requests) == 1:
+            self.active_ns = now = broker.clock()
+            self._execute(requests[0], now)
         else:
-            if self._unread is None:
-                self._unread = []
-            self._unread.append(data)
-            self._unread_bytes += len(data)
-            if self._unread_bytes > self.broker.limits.buffer_max:
-                self.close_over_query_limit(self._unread_bytes)
+            self._run_pipeline(requests)
+
+    def _keep(self, data: bytes) -> None:
+        if self.closing:
+            return
+        if self._unread is None:
+            self._unread = []
+        self._unread.append(data)
+        self._unread_bytes += len(data)
+        if self._unread_bytes > self.broker.limits.buffer_max:
+            self.close_over_query_limit(self._unread_bytes)
 
     def eof_received(self) -> None:
         """The client sends no more: as Redis does, drop it and what waits for it."""
@@ -206,67 +218,103 @@ class Session(Client):
 
     def go_on(self) -> None:
         """Run what waits: for its next slice of time, or because a pause is over."""
-        while self._input is not None and not self.gone:
+        while self._input is not None and not self.closing:
             waiting, self._input = self._input, None
+            self.broker.replying.append(self)
             self._run(waiting)
-            if self._input is not None:
-                return
-            if self._unread:
+            if self._input is None and self._unread:
                 data = b"".join(self._unread)
                 self._unread = None
                 self._unread_bytes = 0
                 self._input = iter(self.requests.feed(data))
+            elif self._input is not None:
+                return
         if not self.gone:
             self.transport.resume_reading()
 
     def _run(self, requests: Iterator[Argv]) -> None:
+        """Run requests until there are no more, the slice of time is over, or one has to wait."""
         broker = self.broker
-        broker.replying.append(self)
-        broker.wake()
-        append = self.out.append
-        monitors = broker.monitors
-        clock = broker.clock
-        before = self.active_ns = clock()
-        stop_ns = before + broker.input_slice_ns
+        now = self.active_ns = broker.clock()
+        stop_ns = now + broker.input_slice_ns
         for argv in requests:
-            entry = self.table.get(argv[0]) or self._resolve(argv)
-            arity = entry.arity
-            if arity != len(argv) and (arity > 0 or len(argv) < -arity):
-                entry = self._misfit(entry)
-            stats = entry.stats
-            try:
-                reply = entry.handler(self, argv)
-                if reply is not None:
-                    append(reply)
-            except CommandError as error:
-                stats.failed += 1
-                self.count_error(error)
-                append(error.reply)
-            except Held:
-                self._input = chain([argv], requests)
-                broker.held.append(self)
+            now = self._execute(argv, now)
+            if self.closing:
                 return
-            except Exception as error:  # ours: tell the log, not the client
-                self._internal_error(entry, error)
-            if monitors and entry.monitored:
-                broker.feed_monitors(self, entry.command, argv)
-            now = clock()
-            elapsed = now - before
-            before = now
-            stats.calls += 1
-            stats.ns += elapsed
-            stats.buckets[(elapsed // 1000).bit_length()] += 1
-            if elapsed >= broker.notable_ns:
-                broker.note_slow(self, entry.command, argv, elapsed)
-            if self.close_after_flush or self.gone:
+            if self._input is not None:  # it has to wait, and what is behind it as well
+                self._input = chain(self._input, requests)
                 return
             if now > stop_ns:
-                self.last_command = entry.command.name
                 self._put_off(requests)
                 return
-            self.last_command = entry.command.name
         if self.requests.error is not None:
             self._broken_input(self.requests.error)
+
+    def _execute(self, argv: Argv, before: int) -> int:
+        """Run one request, in the way of the state that the session is in.
+
+        Args:
+            before: what the clock said when it began, in ns.
+
+        Returns:
+            What the clock says now.
+        """
+        entry = self.table.get(argv[0]) or self._resolve(argv)
+        arity = entry.arity
+        if arity != len(argv) and (arity > 0 or len(argv) < -arity):
+            entry = self._misfit(entry)
+        broker = self.broker
+        try:
+            reply = entry.handler(self, argv)
+            if reply is not None:
+                self.out.append(reply)
+        except CommandError as error:
+            self.out.append(self.fail(entry, error))
+        except Held:
+            self._input = iter([argv])
+            broker.held.append(self)
+            return before
+        except Exception as error:  # ours: tell the log, not the client
+            self._internal_error(entry, error)
+        if broker.monitors and entry.monitored:
+            broker.feed_monitors(self, entry.command, argv)
+        now = broker.clock()
+        elapsed = now - before
+        # CommandStats.count, written out: the call costs more than what it does.
+        stats = entry.stats
+        stats.ns += elapsed
+        stats.buckets[(elapsed >> 10).bit_length()] += 1
+        if elapsed >= broker.notable_ns:
+            broker.note_slow(self, entry.command, argv, elapsed)
+        self.last_command = entry.command
+        return now
+
+    def _run_pipeline(self, requests: list[Argv]) -> None:
+        """Run the requests of one read, those at its beginning in batches if their command has that form."""
+        broker = self.broker
+        clock = broker.clock
+        before = clock()
+        stop_ns = before + broker.input_slice_ns
+        first, end = 0, len(requests)
+        while first < end and not broker.monitors and before <= stop_ns:
+            entry = self.table.get(requests[first][0])
+            if entry is None or entry.batch is None or not (calls := entry.batch(self, requests, first)):
+                break
+            now = clock()
+            entry.stats.count(calls, now - before)
+            first += calls
+            if now - before >= broker.notable_ns:  # a batch ends behind what is slow
+                broker.note_slow(self, entry.command, requests[first - 1], now - before)
+            before = now
+            self.last_command = entry.command
+        if first < end:
+            rest = islice(requests, first, None)
+            if before > stop_ns:
+                self._put_off(rest)
+            else:
+                self._run(rest)
+        else:
+            self.active_ns = before
 
     def _put_off(self, requests: Iterator[Argv]) -> None:
         """The slice of time is over: let others have a turn, and read no more until this is done."""
@@ -279,7 +327,7 @@ class Session(Client):
             self.broker.host.log("verbose", "protocol error", client=self.peer, error=str(error))
             self.count_error(error)
             self.out.append(error.reply)
-            self.close_after_flush = True
+            self.closing = True
         else:
             self.close_over_query_limit(self.requests.buffered_bytes)
 
@@ -333,6 +381,12 @@ class Session(Client):
         self.count_error(error)
         return error.reply
 
+    def fail(self, entry: Entry, error: CommandError) -> bytes:
+        """A handler has refused: count it; the reply."""
+        entry.stats.failed += 1
+        self.count_error(error)
+        return error.reply
+
     def count_error(self, error: CommandError) -> None:
         """For INFO errorstats."""
         self.broker.stats.count_error(error.code)
@@ -344,16 +398,11 @@ class Session(Client):
         try:
             reply = entry.handler(self, argv) or b""
         except CommandError as error:
-            entry.stats.failed += 1
-            self.count_error(error)
-            reply = error.reply
+            reply = self.fail(entry, error)
         if broker.monitors and entry.monitored:
             broker.feed_monitors(self, entry.command, argv)
         elapsed = broker.clock() - started
-        stats = entry.stats
-        stats.calls += 1
-        stats.ns += elapsed
-        stats.buckets[(elapsed // 1000).bit_length()] += 1
+        entry.stats.count(1, elapsed)
         if elapsed >= broker.notable_ns:
             broker.note_slow(self, entry.command, argv, elapsed)
         return reply
@@ -364,4 +413,4 @@ class Session(Client):
             "error", "internal error", command=entry.command.name, client=self.peer, exc_info=error
         )
         self.out.append(errors.INTERNAL.reply)
-        self.close_after_flush = True
+        self.closing = True

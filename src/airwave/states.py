@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from airwave.broker import Broker
     from airwave.session import Session
 
-_RESP2_SUBSCRIBER = {
-    *("subscribe", "unsubscribe", "psubscribe", "punsubscribe", "ssubscribe", "sunsubscribe"),
-    *("ping", "quit", "reset"),
-}
+_SUBSCRIBES = {"subscribe", "unsubscribe", "psubscribe", "punsubscribe", "ssubscribe", "sunsubscribe"}
+_RESP2_SUBSCRIBER = _SUBSCRIBES | {"ping", "quit", "reset"}
+# CLIENT REPLY does not stop these: confirmations are pushes, also in RESP2; and CLIENT REPLY ON is answered.
+_ANSWERED = _SUBSCRIBES | {"client|reply"}
 _NOT_QUEUED = {"exec", "discard", "multi", "watch", "quit", "reset"}
 _PUBLISHES = {"publish", "spublish"}
 
@@ -69,13 +69,15 @@ def _build(broker: "Broker", state: State) -> Table:
             broker.command_stats[row.name],
             monitored=row.flags.isdisjoint(("admin", "skip_monitor")),
         )
-        entry = _in_state(entry, state.name)
+        entry = _in_state(entry, state)
         if state.pause == "all" or (state.pause == "write" and row.pauses_with_writes):
             entry = entry.replaced(_hold)
         elif state.pause == "write" and row.name == "exec":
             entry = _wrapped(entry, _hold_writes(entry.handler))
         if state.replies != "on":
-            entry = _wrapped(entry, _muted(entry.handler, once=state.replies == "skip"))
+            once = state.replies == "skip"
+            answered = entry.handler is row.handler and row.name in (_ANSWERED if once else _ANSWERED | {"reset"})
+            entry = _wrapped(entry, _muted(entry.handler, once=once, answered=answered))
         table[row.name] = entry
         if not row.subcommands and "|" not in row.name:
             table[row.name.encode()] = table[row.name.upper().encode()] = entry
@@ -87,17 +89,18 @@ def _wrapped(entry: Entry, handler: Handler) -> Entry:
     return Entry(entry.command, handler, entry.stats, monitored=entry.monitored)
 
 
-def _in_state(entry: Entry, state: str) -> Entry:
-    row = entry.command
-    if state == "unauthenticated" and "no_auth" not in row.flags:
+def _in_state(entry: Entry, state: State) -> Entry:
+    row, name = entry.command, state.name
+    answered = state.replies == "on"
+    if name == "unauthenticated" and "no_auth" not in row.flags:
         return entry.replaced(rejecting(errors.NO_AUTH, entry.stats))
-    if state == "resp2-subscriber" and row.name not in _RESP2_SUBSCRIBER:
+    if name == "resp2-subscriber" and row.name not in _RESP2_SUBSCRIBER:
         return entry.replaced(rejecting(errors.subscriber_context(row.name), entry.stats))
-    if state == "resp3-subscriber" and row.name in _PUBLISHES:
+    if name == "resp3-subscriber" and row.name in _PUBLISHES and answered:
         return _wrapped(entry, _reply_first(row.handler))
-    if state == "multi" and row.name == "exec":
+    if name == "multi" and row.name == "exec" and answered:
         return _wrapped(entry, _reply_first(row.handler))
-    if state == "multi" and row.name not in _NOT_QUEUED:
+    if name == "multi" and row.name not in _NOT_QUEUED:
         if "no_multi" in row.flags:
             return entry.replaced(rejecting(errors.NOT_IN_TRANSACTION, entry.stats))
         return entry.replaced(_queue)
@@ -115,9 +118,12 @@ def rejecting(error: CommandError, stats: CommandStats | None = None) -> Handler
     """
 
     def reject(session: "Session", argv: Argv) -> bytes:
-        del argv
         if stats is not None:
             stats.rejected += 1
+        if argv[0].lower() == b"exec":  # Redis: an EXEC that is refused ends its transaction, and says so
+            if session.transaction is not None:
+                session.end_transaction()
+            return session.reject(errors.discarded(error))
         return session.reject(error)
 
     return reject
@@ -168,17 +174,23 @@ def _reply_first(handler: Handler) -> Handler:
     return publish
 
 
-def _muted(handler: Handler, *, once: bool) -> Handler:
-    """CLIENT REPLY OFF, or SKIP if `once`: the command runs, its reply is dropped. Pushes still go out."""
+def _muted(handler: Handler, *, once: bool, answered: bool = False) -> Handler:
+    """CLIENT REPLY OFF, or SKIP if `once`: the command runs, its reply is dropped, unless it is to be `answered`."""
 
     def run(session: "Session", argv: Argv) -> bytes | None:
         if once:
-            session.set_replies("on")
+            session.replies = "skipped"
+        reply = None
         try:
-            handler(session, argv)
+            reply = handler(session, argv)
         except CommandError as error:
             session.count_error(error)
-        return None
+        except Held:
+            session.replies = "skip" if once else "off"
+            raise
+        if session.replies == "skipped":
+            session.set_replies("on")
+        return reply if answered else None
 
     return run
 

@@ -20,8 +20,6 @@ class Stats:
         self.rejected_connections = 0
         self.input_bytes = 0
         self.output_bytes = 0
-        self.reads = 0
-        self.flushes = 0
         self.output_limit_disconnections = 0
         self.query_buffer_disconnections = 0
         self.dropped_messages = 0  # under slow-subscriber-policy drop-oldest

@@ -19,7 +19,7 @@ CONTAINERS = {row.name for row in all_commands() if row.subcommands}
 @pytest.mark.parametrize("resp3", [False, True], ids=["resp2", "resp3"])
 def test_commands_describe_themselves_as_in_redis(alice: Peer, oracle: Ask, resp3: bool) -> None:
     if resp3:
-        alice.do("HELLO 3")
+        alice.ask("HELLO 3")
     for row in all_commands():
         if row.name not in NOT_IN_REDIS_7_0 | CONTAINERS:
             line = f"COMMAND INFO {row.name}"
@@ -28,7 +28,7 @@ def test_commands_describe_themselves_as_in_redis(alice: Peer, oracle: Ask, resp
 
 def test_containers_describe_themselves_and_their_subcommands(alice: Peer, oracle: Ask) -> None:
     for name in sorted(CONTAINERS):
-        (ours,), (theirs,) = alice.do(f"COMMAND INFO {name}"), parsed(oracle(f"COMMAND INFO {name}"))
+        (ours,), (theirs,) = alice.ask(f"COMMAND INFO {name}"), parsed(oracle(f"COMMAND INFO {name}"))
         assert ours[:9] == theirs[:9]
         known = {sub[0]: sub for sub in theirs[9]}
         for sub in ours[9]:
@@ -68,7 +68,7 @@ def test_containers_describe_themselves_and_their_subcommands(alice: Peer, oracl
 )
 def test_replies_are_those_of_redis(alice: Peer, oracle: Ask, line: str, resp3: bool) -> None:
     if resp3:
-        alice.do("HELLO 3")
+        alice.ask("HELLO 3")
     assert alice.raw(line) == oracle(line, resp3=resp3)
 
 
@@ -76,19 +76,19 @@ def test_command_alone_and_info_without_names_describe_all(alice: Peer) -> None:
     reply = alice.raw("COMMAND")
     assert reply == alice.raw("COMMAND INFO")
     assert [row[0].decode() for row in parsed(reply)] == list(COMMANDS)
-    assert alice.do("COMMAND COUNT") == len(COMMANDS)
+    assert alice.ask("COMMAND COUNT") == len(COMMANDS)
 
 
 def test_command_list_has_subcommands_too(alice: Peer) -> None:
-    assert alice.do("COMMAND LIST") == [row.name.encode() for row in all_commands()]
-    assert set(alice.do("COMMAND LIST FILTERBY ACLCAT TRANSACTION")) == {
+    assert alice.ask("COMMAND LIST") == [row.name.encode() for row in all_commands()]
+    assert set(alice.ask("COMMAND LIST FILTERBY ACLCAT TRANSACTION")) == {
         b"multi",
         b"exec",
         b"discard",
         b"watch",
         b"unwatch",
     }
-    assert alice.do("COMMAND LIST FILTERBY PATTERN *|USAGE") == [b"memory|usage"]
+    assert alice.ask("COMMAND LIST FILTERBY PATTERN *|USAGE") == [b"memory|usage"]
 
 
 # --- COMMAND DOCS -----------------------------------------------------------------------------------------------------
@@ -120,12 +120,12 @@ DIFFERENT = {
 
 
 def test_arguments_are_documented_as_in_redis(alice: Peer, oracle: Ask) -> None:
-    alice.do("HELLO 3")
+    alice.ask("HELLO 3")
     for row in all_commands():
         if row.name in NOT_IN_REDIS_7_0 | DIFFERENT | CONTAINERS:
             continue
         line, name = f"COMMAND DOCS {row.name}", row.name.encode()
-        ours, theirs = alice.do(line)[name], parsed(oracle(line, resp3=True))[name]
+        ours, theirs = alice.ask(line)[name], parsed(oracle(line, resp3=True))[name]
         assert shape(ours.get(b"arguments", [])) == shape(theirs.get(b"arguments", [])), row.name
         assert ours[b"group"] == theirs[b"group"]
         assert (ours[b"since"] == theirs[b"since"]) or row.name == "client|pause"  # Redis says 2.9.50 there
@@ -137,8 +137,8 @@ def test_docs_have_redis_form(alice: Peer) -> None:
         b"$5\r\ngroup\r\n$10\r\nconnection\r\n$10\r\ncomplexity\r\n$4\r\nO(1)\r\n"
         b"$9\r\narguments\r\n*1\r\n*4\r\n$4\r\nname\r\n$7\r\nmessage\r\n$4\r\ntype\r\n$6\r\nstring\r\n"
     )
-    alice.do("HELLO 3")
-    docs = alice.do("COMMAND DOCS client")[b"client"]
+    alice.ask("HELLO 3")
+    docs = alice.ask("COMMAND DOCS client")[b"client"]
     assert docs[b"complexity"] == b"Depends on subcommand."
     assert b"client|id" in docs[b"subcommands"]
     assert [argument[b"name"] for argument in docs[b"subcommands"][b"client|pause"][b"arguments"]] == [
@@ -148,10 +148,10 @@ def test_docs_have_redis_form(alice: Peer) -> None:
 
 
 def test_every_command_is_documented(alice: Peer) -> None:
-    alice.do("HELLO 3")
-    assert list(alice.do("COMMAND DOCS")) == [name.encode() for name in COMMANDS]
+    alice.ask("HELLO 3")
+    assert list(alice.ask("COMMAND DOCS")) == [name.encode() for name in COMMANDS]
     for row in all_commands():
-        docs = alice.do(f"COMMAND DOCS {row.name}")[row.name.encode()]
+        docs = alice.ask(f"COMMAND DOCS {row.name}")[row.name.encode()]
         assert all(docs[field] for field in (b"summary", b"since", b"group", b"complexity"))
         if not row.subcommands or row.arity == -1:
             assert row.about("Reply")

@@ -10,7 +10,7 @@ from .conftest import Ask, Node, Peer
 
 
 def info(peer: Peer, *sections: str) -> dict[str, str]:
-    text = peer.do("INFO", *sections).decode()
+    text = peer.ask("INFO", *sections).decode()
     return dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
 
 
@@ -78,12 +78,12 @@ def test_info_says_what_clients_and_exporters_read(node: Node, alice: Peer) -> N
 
 
 def test_info_ends_lines_with_crlf_and_parts_sections_by_an_empty_line(alice: Peer) -> None:
-    text = alice.do("INFO cluster keyspace modules")
+    text = alice.ask("INFO cluster keyspace modules")
     assert text == b"# Modules\r\n\r\n# Cluster\r\ncluster_enabled:0\r\n\r\n# Keyspace\r\n"
 
 
 def test_info_is_verbatim_text_in_resp3(alice: Peer, oracle: Ask) -> None:
-    alice.do("HELLO 3")
+    alice.ask("HELLO 3")
     assert alice.raw("INFO cluster") == oracle("INFO cluster", resp3=True)
 
 
@@ -92,7 +92,7 @@ def test_info_counts_clients_messages_and_errors(node: Node, alice: Peer) -> Non
     bob.raw("SUBSCRIBE news")
     bob.raw("SSUBSCRIBE shard")
     bob.raw("PSUBSCRIBE n*")
-    alice.do("PUBLISH news hi")
+    alice.ask("PUBLISH news hi")
     alice.error("NOSUCH")
     alice.error("PING too many")
     found = info(alice, "clients", "stats", "errorstats")
@@ -106,7 +106,7 @@ def test_info_counts_clients_messages_and_errors(node: Node, alice: Peer) -> Non
 
 def test_info_commandstats_and_latencystats(node: Node, alice: Peer) -> None:
     node.host.has_config_file = False
-    alice.do("PING")
+    alice.ask("PING")
     alice.error("CONFIG REWRITE")
     alice.error("ECHO")
     alice.error("CLIENT")
@@ -123,16 +123,16 @@ def test_latencystats_are_upper_bounds_of_the_percentiles_asked_for() -> None:
     node = Node(("enable-debug-command", "yes"), ("latency-tracking-info-percentiles", "50 100"))
     alice = node.peer()
     for delay_us in (100, 100, 100, 5000):
-        alice.do(f"DEBUG SLEEP {delay_us / 1e6}")
+        alice.ask(f"DEBUG SLEEP {delay_us / 1e6}")
     assert info(alice, "latencystats")["latency_percentiles_usec_debug"] == "p50=128.000,p100=8192.000"
-    alice.do("CONFIG SET latency-tracking no")
+    alice.ask("CONFIG SET latency-tracking no")
     assert info(alice, "latencystats") == {}
 
 
 def test_resetstat_sets_counters_to_zero(alice: Peer) -> None:
-    alice.do("PING")
+    alice.ask("PING")
     alice.error("NOSUCH")
-    assert alice.do("CONFIG RESETSTAT") == b"OK"
+    assert alice.ask("CONFIG RESETSTAT") == b"OK"
     found = info(alice, "all")
     assert found["total_error_replies"] == "0"
     assert found["total_connections_received"] == "0"
@@ -144,20 +144,20 @@ def test_resetstat_sets_counters_to_zero(alice: Peer) -> None:
 
 def test_config_get_is_a_map(alice: Peer) -> None:
     assert alice.raw("CONFIG GET hz nosuch") == b"*2\r\n$2\r\nhz\r\n$2\r\n10\r\n"
-    alice.do("HELLO 3")
+    alice.ask("HELLO 3")
     assert alice.raw("CONFIG GET hz") == b"%1\r\n$2\r\nhz\r\n$2\r\n10\r\n"
-    assert alice.do("CONFIG GET slowlog-*") == {b"slowlog-log-slower-than": b"10000", b"slowlog-max-len": b"128"}
+    assert alice.ask("CONFIG GET slowlog-*") == {b"slowlog-log-slower-than": b"10000", b"slowlog-max-len": b"128"}
 
 
 def test_config_set_changes_all_or_nothing(alice: Peer) -> None:
-    assert alice.do("CONFIG SET hz 20 timeout 7") == b"OK"
-    assert alice.do("CONFIG GET hz timeout") == [b"timeout", b"7", b"hz", b"20"]
+    assert alice.ask("CONFIG SET hz 20 timeout 7") == b"OK"
+    assert alice.ask("CONFIG GET hz timeout") == [b"timeout", b"7", b"hz", b"20"]
     assert "argument must be between" in alice.error("CONFIG SET hz 30 maxclients 0")
-    assert alice.do("CONFIG GET hz") == [b"hz", b"20"]
+    assert alice.ask("CONFIG GET hz") == [b"hz", b"20"]
 
 
 def test_config_rewrite_is_the_hosts(node: Node, alice: Peer) -> None:
-    assert alice.do("CONFIG REWRITE") == b"OK"
+    assert alice.ask("CONFIG REWRITE") == b"OK"
     assert node.host.rewrites == 1
 
 
@@ -192,13 +192,13 @@ def test_debug_sleep_stops_the_host(oracle: Ask) -> None:
     node = Node(("enable-debug-command", "yes"))
     alice = node.peer()
     before = node.host.ns
-    assert alice.do("DEBUG SLEEP 1.5") == b"OK"
+    assert alice.ask("DEBUG SLEEP 1.5") == b"OK"
     assert node.host.ns - before == 1_500_000_000
     for line in ("DEBUG SLEEP", "DEBUG nosuch", "DEBUG SLEEP 0 0", "DEBUG SLEEP -1"):
         assert alice.raw(line) == oracle(line)
     for seconds in ("nan", "inf", "a"):
         assert alice.error(f"DEBUG SLEEP {seconds}") == "ERR value is not a valid float"
-    assert alice.do("DEBUG HELP")[0].startswith(b"DEBUG <subcommand>")
+    assert alice.ask("DEBUG HELP")[0].startswith(b"DEBUG <subcommand>")
 
 
 # --- the others -------------------------------------------------------------------------------------------------------
@@ -246,7 +246,7 @@ def test_debug_sleep_stops_the_host(oracle: Ask) -> None:
 )
 def test_replies_are_those_of_redis(alice: Peer, oracle: Ask, line: str, resp3: bool) -> None:
     if resp3:
-        alice.do("HELLO 3")
+        alice.ask("HELLO 3")
     assert alice.raw(line) == oracle(line, resp3=resp3)
 
 
@@ -258,26 +258,26 @@ def test_commands_that_airwave_does_not_have_are_unknown_as_in_redis(alice: Peer
 
 def test_acl_cat_lists_the_commands_of_a_category(alice: Peer, oracle: Ask) -> None:
     assert alice.raw("ACL CAT transaction").split(b"\r\n")[0] == oracle("ACL CAT transaction").split(b"\r\n")[0]
-    assert set(alice.do("ACL CAT TRANSACTION")) == {b"multi", b"exec", b"discard", b"watch", b"unwatch"}
+    assert set(alice.ask("ACL CAT TRANSACTION")) == {b"multi", b"exec", b"discard", b"watch", b"unwatch"}
 
 
 def test_time_and_lastsave(node: Node, alice: Peer) -> None:
-    assert alice.do("TIME") == [b"1800000005", b"250000"]
+    assert alice.ask("TIME") == [b"1800000005", b"250000"]
     node.host.ns += 3_000_001_000
-    assert alice.do("TIME") == [b"1800000008", b"250001"]
-    assert alice.do("LASTSAVE") == 1800000005
+    assert alice.ask("TIME") == [b"1800000008", b"250001"]
+    assert alice.ask("LASTSAVE") == 1800000005
 
 
 def test_lolwut_draws_and_ends_with_the_version(alice: Peer) -> None:
-    lines = alice.do("LOLWUT 20").decode().splitlines()
+    lines = alice.ask("LOLWUT 20").decode().splitlines()
     assert {len(line) for line in lines[:6]} == {20}
     assert re.fullmatch(r"Redis ver\. [\d.]+, played by Airwave [\d.]+", lines[-1])
     for line in ("LOLWUT", "LOLWUT VERSION 5 1 2 3", "LOLWUT -7", "LOLWUT 999999999"):
-        assert alice.do(line).decode().count("\n") == 8
+        assert alice.ask(line).decode().count("\n") == 8
 
 
 def test_every_help_lists_its_subcommands(alice: Peer) -> None:
     for name in ("ACL", "COMMAND", "CONFIG", "LATENCY", "MEMORY", "MODULE", "SLOWLOG"):
-        lines = alice.do(f"{name} HELP")
+        lines = alice.ask(f"{name} HELP")
         assert lines[0] == f"{name} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:".encode()
         assert lines[-2:] == [b"HELP", b"    Print this help."]

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 
 from airwave import errors, resp
-from airwave.command import Argv, command, container
+from airwave.command import COMMANDS, Argv, command, container
 from airwave.commands.connection import USER, checked_name
 from airwave.commands.parse import help_text, integer, pairs
 from airwave.errors import CommandError
@@ -89,7 +89,7 @@ def describe(session: Session) -> bytes:
             "P" if session.is_subscriber else "",
             "x" if session.transaction is not None else "",
             "b" if session in broker.held else "",
-            "c" if session.close_after_flush else "",
+            "c" if session.closing else "",
             "e" if "no-evict" in session.flags else "",
             "T" if "no-touch" in session.flags else "",
             "U" if session.peer.endswith(":0") else "",
@@ -119,7 +119,7 @@ def describe(session: Session) -> bytes:
         "omem": waiting,
         "tot-mem": waiting + buffered + session.requests.buffered_bytes,
         "events": "r" if not (waiting or buffered) else "rw",
-        "cmd": session.last_command or "NULL",
+        "cmd": session.last_command.name or "NULL",
         "user": USER.decode() if session.authenticated else "(none)",
         "redir": -1,
         "resp": session.encoder.version,
@@ -139,7 +139,7 @@ def client_info(session: Session, argv: Argv) -> bytes:
     Cost: O(1)
     Source: https://redis.io/docs/latest/commands/client-info/
     """
-    session.last_command = session.command_name(argv)
+    session.last_command = COMMANDS["client"].subcommands[argv[1].lower().decode()]
     return session.encoder.verbatim(describe(session))
 
 
@@ -154,14 +154,14 @@ def client_list(session: Session, argv: Argv) -> bytes:
     Cost: O(N) for N connections.
     Source: https://redis.io/docs/latest/commands/client-list/
     """
-    session.last_command = session.command_name(argv)
+    session.last_command = COMMANDS["client"].subcommands[argv[1].lower().decode()]
     clients: Iterable[Session] = list(session.broker.clients.values())
     option = argv[2].lower() if len(argv) > 3 else b""
     if option == b"type" and len(argv) == 4:
         kind = client_type(argv[3])
         clients = [client for client in clients if _is_type(client, kind)]
     elif option == b"id":
-        ids = [integer(arg, CommandError("ERR Invalid client ID"), minimum=1) for arg in argv[3:]]
+        ids = [integer(arg, CommandError("ERR Invalid client ID")) for arg in argv[3:]]
         known = session.broker.clients
         clients = [known[each] for each in ids if each in known]
     elif len(argv) > 2:
@@ -203,7 +203,7 @@ def client_kill(session: Session, argv: Argv) -> bytes:
         victims = [client for client in clients if matches(client)]
     for client in victims:
         if client is session:
-            client.close_after_flush = True  # it still gets its reply
+            client.closing = True  # it still gets its reply
         else:
             client.disconnect()
     return resp.OK if len(argv) == 3 else resp.integer(len(victims))
@@ -258,11 +258,9 @@ def client_reply(session: Session, argv: Argv) -> bytes | None:
     if mode not in (b"on", b"off", b"skip"):
         raise errors.SYNTAX
     if mode == b"on":
-        if session.replies == "on":
-            return resp.OK
         session.set_replies("on")
-        session.out.append(resp.OK)  # replies are still dropped for this command
-    elif mode == b"off" or session.replies == "on":
+        return resp.OK
+    if mode == b"off" or session.replies != "off":
         session.set_replies(mode.decode())
     return None
 
@@ -278,7 +276,7 @@ def client_pause(session: Session, argv: Argv) -> bytes:
     """
     mode = argv[3].lower() if len(argv) == 4 else b"all"
     if len(argv) > 4:
-        raise errors.SYNTAX
+        raise errors.subcommand_syntax("client", argv[1])
     if mode not in (b"write", b"all"):
         raise CommandError("ERR CLIENT PAUSE mode must be WRITE or ALL")
     duration_ms = integer(argv[2], errors.NOT_A_TIMEOUT)
@@ -312,7 +310,7 @@ def client_unblock(session: Session, argv: Argv) -> bytes:
     """
     del session
     if len(argv) > 4:
-        raise errors.wrong_arity("client|unblock")
+        raise errors.subcommand_syntax("client", argv[1])
     if len(argv) == 4 and argv[3].lower() not in (b"timeout", b"error"):
         raise CommandError("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")
     integer(argv[2])

@@ -51,7 +51,7 @@ def quit_(session: Session, argv: Argv) -> bytes:
     Source: https://redis.io/docs/latest/commands/quit/
     """
     del argv
-    session.close_after_flush = True
+    session.closing = True
     return resp.OK
 
 
@@ -78,7 +78,9 @@ def select(session: Session, argv: Argv) -> bytes:
     Cost: O(1)
     Source: https://redis.io/docs/latest/commands/select/
     """
-    index = integer(argv[1], minimum=-(1 << 31), maximum=(1 << 31) - 1)
+    index = integer(argv[1])
+    if not -(1 << 31) <= index < 1 << 31:
+        raise errors.NOT_AN_INT
     if not 0 <= index < session.broker.settings.databases:
         raise errors.DB_INDEX_RANGE
     session.db = index

@@ -163,7 +163,6 @@ def _stats(broker: Broker) -> Fields:
         ("total_forks", 0),
         ("unexpected_error_replies", stats.unexpected_errors),
         ("total_error_replies", sum(stats.errors.values())),
-        ("total_reads_processed", stats.reads),
         ("client_query_buffer_limit_disconnections", stats.query_buffer_disconnections),
         ("client_output_buffer_limit_disconnections", stats.output_limit_disconnections),
     ]

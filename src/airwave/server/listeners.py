@@ -1,7 +1,7 @@
 """Listening sockets, and what happens to a connection before it becomes a session.
 
-Connections are accepted here rather than by the event loop's own server, because that one closes its socket for good when file
-descriptors run out. Here accepting pauses until there are some again; clients that are connected go on.
+Connections are accepted here rather than by the event loop's own server, because that one closes its socket for good
+when file descriptors run out. Here accepting pauses until there are some again; clients that are connected go on.
 """
 
 import asyncio
@@ -23,6 +23,8 @@ from airwave.settings import SettingsError
 ACCEPTS_MAX = 64  # connections accepted before others have a turn
 RETRY_S = 0.5  # how long accepting pauses when descriptors have run out
 _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+# What a missing address or a machine without IPv6 gives; as Redis, `-` before an address excuses nothing else.
+_NO_SUCH_ADDRESS = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.EPROTONOSUPPORT, errno.ENOPROTOOPT}
 
 
 class Listeners:
@@ -40,6 +42,7 @@ class Listeners:
         self._pending: set[asyncio.Task[None]] = set()
         self._unix_path = ""
         self._paused = False
+        self._exhausted = False  # descriptors ran out, and no connection was accepted since
 
     @property
     def addresses(self) -> list[str]:
@@ -70,22 +73,14 @@ class Listeners:
     def _open_tcp(self, host: str, *, optional: bool) -> None:
         settings = self._broker.settings
         host = {"*": "0.0.0.0", "::*": "::"}.get(host, host)
-        sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
         try:
-            sock.setblocking(False)
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if sock.family == socket.AF_INET6:
-                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            sock.bind((host, settings.port))
-            sock.listen(settings.tcp_backlog)
+            self._sockets.append(_listening(host, settings.port, settings.tcp_backlog))
         except OSError as error:
-            sock.close()
             if error.errno == errno.EADDRINUSE:
                 raise SettingsError(f"port {settings.port} is in use: choose another with --port") from None
-            if not optional:
-                raise SettingsError(f"cannot listen on {host}:{settings.port}: {error.strerror}") from None
-            return
-        self._sockets.append(sock)
+            if not (optional and error.errno in _NO_SUCH_ADDRESS):
+                where = _address((host, settings.port))
+                raise SettingsError(f"cannot listen on {log.safe(where)}: {_reason(error)}") from None
 
     def _open_unix(self, path: str, permissions: int) -> None:
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -100,7 +95,7 @@ class Listeners:
             sock.listen(self._broker.settings.tcp_backlog)
         except OSError as error:
             sock.close()
-            raise SettingsError(f"cannot listen on unix socket {path}: {error.strerror}") from None
+            raise SettingsError(f"cannot listen on unix socket {log.safe(path)}: {_reason(error)}") from None
         self._unix_path = path
         self._sockets.append(sock)
 
@@ -108,13 +103,15 @@ class Listeners:
         for _ in range(ACCEPTS_MAX):
             try:
                 sock, peer = listener.accept()
-            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            except BlockingIOError:
                 return
             except OSError as error:
-                if error.errno not in _EXHAUSTED:
-                    raise
-                self._pause(error)
-                return
+                # Anything else is the fate of one connection that is gone again (accept(2)): the next one may be well.
+                if error.errno in _EXHAUSTED:
+                    self._pause(error)
+                    return
+                continue
+            self._exhausted = False
             sock.setblocking(False)
             if not self._refused(sock, peer):
                 task = self._loop.create_task(self._connect(sock))
@@ -149,7 +146,7 @@ class Listeners:
                 peer = local = f"{self._unix_path}:0"
             await self._loop.connect_accepted_socket(lambda: _Newcomer(self._broker, peer, local), sock)
         except OSError as error:  # it has gone again, or there is no descriptor left for it
-            log.event("verbose", "connection failed", error=error.strerror)
+            log.event("verbose", "connection failed", error=_reason(error))
             sock.close()
 
     def _pause(self, error: OSError) -> None:
@@ -157,7 +154,9 @@ class Listeners:
             return
         self._paused = True
         self._broker.stats.accept_pauses += 1
-        log.event("warning", "accepting connections pauses: out of file descriptors", error=error.strerror)
+        if not self._exhausted:  # told once, however long it lasts
+            self._exhausted = True
+            log.event("warning", "accepting connections pauses: out of file descriptors", error=_reason(error))
         for sock in self._sockets:
             self._loop.remove_reader(sock)
         self._loop.call_later(RETRY_S, self._resume)
@@ -192,6 +191,25 @@ class _Newcomer(asyncio.Protocol):
         stream = cast(asyncio.Transport, transport)
         session = Session(self._broker, stream, self._peer, self._local)
         stream.set_protocol(cast(asyncio.Protocol, session))
+
+
+def _listening(host: str, port: int, backlog: int) -> socket.socket:
+    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if sock.family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind((host, port))
+        sock.listen(backlog)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error)
 
 
 def _address(name: object) -> str:

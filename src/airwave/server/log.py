@@ -33,20 +33,18 @@ log = logging.getLogger("airwave")
 _LOGGERS = (log, logging.getLogger("asyncio"))  # the event loop reports what nobody caught
 
 
-def event(level: str, message: str, **fields: object) -> None:
+def event(level: str, message: str, /, *, exc_info: BaseException | None = None, **fields: object) -> None:
     """Log an event.
 
     Args:
         level: a word of LEVELS.
         message: what happened, in words that are the same each time: what differs goes into fields.
-        fields: bytes from a client, text, numbers; they are escaped here, nowhere else. `exc_info` is the exception
-            behind the event, of which the traceback is logged.
+        exc_info: the exception behind the event, of which the traceback is logged.
+        fields: bytes from a client, text, numbers; they are escaped here, nowhere else.
     """
     number = LEVELS[level]
     if not log.isEnabledFor(number):
         return
-    error = fields.pop("exc_info", None)
-    exc_info = error if isinstance(error, BaseException) else None
     log.log(number, "%s", message, exc_info=exc_info, extra={"fields": fields})
 
 

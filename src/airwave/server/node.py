@@ -7,10 +7,11 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import airwave.commands  # noqa: F401  (fills the table of commands)
 from airwave.broker import Broker
-from airwave.server import log, memory
+from airwave.server import daemon, log, memory
 from airwave.server.host import LoopHost
 from airwave.server.listeners import Listeners
 from airwave.settings import Settings, SettingsError
@@ -32,22 +33,47 @@ def run(settings: Settings) -> int:
     Raises:
         SettingsError: it cannot start with these settings; the message says why, in one line.
     """
-    os.chdir(settings.dir)
+    try:
+        os.chdir(settings.dir)
+    except OSError as error:
+        raise SettingsError(f"--dir {log.safe(settings.dir)}: {error.strerror}") from None
     log.configure(settings)
     if settings.ignored:
         log.event("warning", "directives of Redis that Airwave does not have are ignored", directives=settings.ignored)
-    if settings.daemonize:
-        _daemonize()
+    return _in_background(settings) if settings.daemonize else _serve(settings)
+
+
+def _serve(settings: Settings, on_ready: Callable[[], None] = lambda: None) -> int:
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(Node(settings).serve())
+        runner.run(Node(settings, on_ready).serve())
     return 0
 
 
-class Node:
-    """One server: a broker, its listeners, and the loop they share."""
+def _in_background(settings: Settings) -> int:
+    report = daemon.detach()
+    if isinstance(report, str):  # the parent
+        if report:
+            raise SettingsError(report)
+        return 0
+    try:
+        return _serve(settings, report.serving)
+    except SettingsError as error:
+        log.event("warning", f"cannot start: {error}")
+        report.failed(str(error))
+        raise
 
-    def __init__(self, settings: Settings) -> None:
+
+class Node:
+    """One server: a broker, its listeners, and the loop they share.
+
+    Args:
+        settings: see `run`.
+        on_ready: called once clients can connect.
+    """
+
+    def __init__(self, settings: Settings, on_ready: Callable[[], None] = lambda: None) -> None:
         self._settings = settings
+        self._on_ready = on_ready
         self._stopping = asyncio.Event()
         self._stop_now = False
 
@@ -61,7 +87,8 @@ class Node:
 
     def _startup(self) -> None:
         settings = self._settings
-        _raise_descriptor_limit(settings)
+        _make_room_at_start(settings)
+        settings.on_change("maxclients", _make_room)
         loop = self._loop = asyncio.get_running_loop()
         host = LoopHost(settings, loop, self.stop)
         self._broker = broker = Broker(settings, host)
@@ -75,21 +102,17 @@ class Node:
         memory.start()
         self._cron()
         self._announce()
+        self._on_ready()
 
     def _cron(self) -> None:
         self._broker.cron()
-        memory.settle()
         self._next_cron = self._loop.call_later(1 / self._settings.hz, self._cron)
 
     def _announce(self) -> None:
         addresses = self._listeners.addresses
-        log.event(
-            "notice",
-            f"Airwave {__version__} speaks Redis {REDIS_VERSION}",
-            pid=os.getpid(),
-            listening=addresses,
-            config=self._settings.config_file or None,
-        )
+        source: dict[str, Any] = {"config": self._settings.config_file} if self._settings.config_file else {}
+        version = f"Airwave {__version__} speaks Redis {REDIS_VERSION}"
+        log.event("notice", version, pid=os.getpid(), listening=addresses, **source)
         log.event("notice", f"ready: {_how_to_connect(self._settings)}")
 
     def _on_signal(self, number: int) -> None:
@@ -147,23 +170,37 @@ class Node:
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
     if sys.platform == "win32":
         return asyncio.new_event_loop
-    import uvloop
+    import uvloop  # noqa: PLC0415  (there is none on Windows)
 
     return uvloop.new_event_loop
 
 
-def _raise_descriptor_limit(settings: Settings) -> None:
-    """Make room for `maxclients`; if the system does not let us, take fewer and say so."""
-    wanted = settings.maxclients + RESERVED_DESCRIPTORS
+def _descriptors_for(maxclients: int) -> int:
+    """Raise the limit of file descriptors for so many clients; returns what it is then."""
+    wanted = maxclients + RESERVED_DESCRIPTORS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft >= wanted or soft == resource.RLIM_INFINITY:
-        return
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return wanted
     allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
-    if allowed < wanted:
-        settings.maxclients = max(1, allowed - RESERVED_DESCRIPTORS)
-        log.event("warning", "maxclients is lowered to what the file descriptors allow (ulimit -n)",
-                  maxclients=settings.maxclients)
+    return allowed
+
+
+def _make_room_at_start(settings: Settings) -> None:
+    """Make room for `maxclients`; if the system does not let us, take fewer and say so."""
+    allowed = max(1, _descriptors_for(settings.maxclients) - RESERVED_DESCRIPTORS)
+    if allowed < settings.maxclients:
+        settings.maxclients = allowed
+        log.event("warning", "maxclients is lowered to what the file descriptors allow (ulimit -n)", maxclients=allowed)
+
+
+def _make_room(maxclients: int) -> None:
+    """CONFIG SET maxclients: refused, in Redis's words, when there is no room for so many."""
+    if _descriptors_for(maxclients) < maxclients + RESERVED_DESCRIPTORS:
+        raise SettingsError(
+            "The operating system is not able to handle the specified number of clients, try with "
+            f"{resource.getrlimit(resource.RLIMIT_NOFILE)[0] - RESERVED_DESCRIPTORS}"
+        )
 
 
 def _how_to_connect(settings: Settings) -> str:
@@ -173,14 +210,3 @@ def _how_to_connect(settings: Settings) -> str:
     host = settings.bind[0].removeprefix("-")
     where = "" if host in ("*", "127.0.0.1", "0.0.0.0") else f" -h {host}"
     return f"redis-cli{where} -p {settings.port}{secret}"
-
-
-def _daemonize() -> None:
-    """Go on in a child of its own session; the parent returns to the shell."""
-    if os.fork():
-        os._exit(0)
-    os.setsid()
-    null = os.open(os.devnull, os.O_RDWR)
-    for descriptor in (0, 1, 2):
-        os.dup2(null, descriptor)
-    os.close(null)

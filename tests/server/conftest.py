@@ -1,0 +1,48 @@
+"""Servers that a test starts as it likes, and one that tests of limits share."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from live import Node, Peer
+
+Start = Callable[..., Node]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Start servers; those that still run at the end of the test are killed, and none may have logged a fault."""
+    nodes: list[Node] = []
+
+    def start_node(*options: str, **about: Any) -> Node:
+        nodes.append(Node(*options, **about))
+        return nodes[-1]
+
+    yield start_node
+    for node in nodes:
+        node.kill()
+        node.assert_no_fault()
+
+
+@pytest.fixture(scope="session")
+def common() -> Iterator[Node]:
+    with Node() as node:
+        yield node
+        node.assert_no_fault()
+
+
+@pytest.fixture
+def node(common: Node) -> Iterator[Node]:
+    """A shared server whose settings are put back behind the test; its clients leave with the test."""
+    with common.connect() as peer:
+        before = _settings(peer)
+        yield common
+        changed = [item for item in _settings(peer).items() if before[item[0]] != item[1]]
+        for name, _ in changed:
+            assert peer.do("CONFIG", "SET", name, before[name]) == b"OK"
+
+
+def _settings(peer: Peer) -> dict[bytes, bytes]:
+    pairs = peer.do("CONFIG", "GET", "*")
+    return dict(zip(pairs[::2], pairs[1::2], strict=True))
