@@ -7,6 +7,7 @@ import pytest
 
 pytest.register_assert_rewrite("peers", "memory")
 
+# ruff: noqa: E402  (after the line above)
 from memory import Node
 from peers import Peer, SideBySide, SocketPeer
 from servers import Address, airwave_server, redis_server
@@ -120,8 +121,10 @@ def peers(request: pytest.FixtureRequest) -> Iterator[MakePeers]:
                 peer.do("HELLO 3", lambda reply: reply["proto"] == 3)
         return made
 
-    yield make
-    if server is not None:
-        server.reset()
-    for peer in connected:
-        peer.close()
+    try:
+        yield make
+        if server is not None:
+            server.reset()
+    finally:
+        for peer in connected:
+            peer.close()

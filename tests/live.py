@@ -17,7 +17,7 @@ import hiredis
 
 HOST = "127.0.0.1"
 # How long anything may take before a test fails, in seconds. Nothing waits that long when all is well.
-DEADLINE_S = float(__import__("os").environ.get("DL","30"))
+DEADLINE_S = float(__import__("os").environ.get("DL", "30"))
 _ENVIRONMENT = {"PYTHONUTF8": "1", "PYTHONWARNINGS": "error"}
 
 
@@ -244,6 +244,13 @@ class Peer:
     def info(self, section: str = "everything") -> dict[str, str]:
         text = bytes(self.do("INFO", section)).decode()
         return dict(line.split(":", 1) for line in text.split("\r\n") if line and not line.startswith("#"))
+
+    def write_until_cut_off(self, data: bytes, bytes_max: int = 1 << 28) -> None:
+        """Write the same again and again, and read nothing, until the server closes the connection."""
+        with suppress(ConnectionResetError, BrokenPipeError):
+            for _ in range(bytes_max // len(data)):
+                self.socket.sendall(data)
+            raise AssertionError(f"the server took {bytes_max} bytes")
 
     def is_closed(self) -> bool:
         """Whether the server has closed the connection; waits until it has, and drops what comes before."""

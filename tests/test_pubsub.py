@@ -60,21 +60,24 @@ def test_nothing_is_left_when_everybody_has_gone() -> None:
         pubsub.publish(b"a", b"x")
     for subscriber in crowd:
         pubsub.unsubscribe_all(subscriber)
-    assert not (pubsub.channels or pubsub.patterns or pubsub.shard_channels)
+    for left in (pubsub.channels, pubsub.patterns, pubsub.shard_channels):
+        assert not left
     assert pubsub.publish(b"a", b"x") == pubsub.publish_shard(b"a", b"x") == 0
 
 
 CHANNELS = [b"a", b"b", b"ab", b"abc", b""]
 PATTERNS = [b"*", b"a*", b"ab*", b"?", b"[ab]", b"a", b"", b"abc*"]
 STEPS = st.tuples(
-    st.sampled_from(["subscribe", "unsubscribe", "psubscribe", "punsubscribe", "publish", "format", "forget"]),
+    st.sampled_from(
+        ["subscribe", "unsubscribe", "psubscribe", "punsubscribe", "publish", "publish", "format", "forget"]
+    ),
     st.integers(0, 2),
     st.integers(0, 99),
 )
 
 
-@settings(max_examples=150)
-@given(st.lists(STEPS, max_size=40), st.sampled_from([1, 3, 100]))
+@settings(max_examples=60)
+@given(st.lists(STEPS, min_size=20, max_size=60), st.sampled_from([1, 3, 100]))
 def test_routes_are_never_stale(steps: list[tuple[str, int, int]], route_cache_max: int) -> None:
     """Against the simplest model there is: compare every subscription with the channel, each time."""
     pubsub = PubSub(deque(), route_cache_max)

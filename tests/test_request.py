@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from itertools import pairwise
 
 import hiredis
 import pytest
@@ -34,7 +35,7 @@ def bytewise(data: bytes) -> list[bytes]:
 
 def cut(data: bytes, places: list[int]) -> list[bytes]:
     edges = sorted({0, len(data), *(place % (len(data) + 1) for place in places)})
-    return [data[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    return [data[start:end] for start, end in pairwise(edges)]
 
 
 def refused(detail: str) -> str:
@@ -168,6 +169,9 @@ def test_false_is_not_need_more() -> None:
     assert read(PING + b"#f\r\n" + PING) == ([[b"PING"], [b"#f"], [b"PING"]], "")
 
 
+END = bytes([13, 10])
+
+
 def test_bad_input_reserves_no_memory() -> None:
     """In a process of its own: what hiredis reserves shows in the peak of its memory only."""
     script = f"""
@@ -178,7 +182,7 @@ def peak_kib():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 before = peak_kib()
-for data in {[*HARMFUL, b">200000000" + bytes([13, 10]), b"~200000000" + bytes([13, 10]), b"%200000000" + bytes([13, 10])]}:
+for data in {[*HARMFUL, *(mark + b"200000000" + END for mark in (b">", b"~", b"%"))]}:
     for whole in (data, {PING!r} + data, {PING!r} * 40 + data + {PING!r}):
         for place in [0, *range(max(1, whole.index(data) - 4), len(whole))]:
             reader = RequestReader(Limits())

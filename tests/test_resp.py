@@ -86,7 +86,7 @@ def test_what_differs(resp2: bytes, resp3: bytes) -> None:
 @given(st.binary(), st.binary(), st.binary())
 def test_a_message_is_its_head_and_its_payload(pattern: bytes, channel: bytes, message: bytes) -> None:
     for encoder in (RESP2, RESP3):
-        tail = resp.payload(message)
+        tail = resp.bulk(message)
         assert decoded(encoder.message_head(b"message", channel) + tail) == [b"message", channel, message]
         frame = encoder.message_head(b"pmessage", pattern, channel) + tail
         assert decoded(frame) == [b"pmessage", pattern, channel, message]

@@ -1,4 +1,4 @@
-"""The house rules of DESIGN section 3: layers, a core without I/O, a test file for each source file, files of a size."""
+"""The house rules of DESIGN section 3: layers, a core without I/O, a test for each source file, files of a size."""
 
 import ast
 from pathlib import Path
@@ -9,7 +9,8 @@ TESTS = Path(__file__).parent
 SOURCE = TESTS.parent / "src" / "airwave"
 FILES = sorted(SOURCE.rglob("*.py"))
 
-# Each may import from earlier layers only. Modules of one layer do not import each other; packages may inside themselves.
+# Each may import from earlier layers only. Modules of one layer do not import each other; packages may inside
+# themselves.
 LAYERS = [
     {"errors", "version", "quoting"},
     {"resp", "request", "glob"},

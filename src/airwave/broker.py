@@ -10,9 +10,10 @@ The order of a tick, and why (DESIGN section 4):
    meanwhile join the buffers still waiting, so that under load each write carries more.
 5. If something is left, the next tick is asked for at once.
 
-The backlog is bounded: the queue is flushed in *sweeps* (from the client at its head to the one that was last when the sweep
-began). When a sweep has become too old, or too much has been published during it, the rest of the queue goes out
-in one tick, before more input is read. So publishers that outrun their subscribers are slowed down, not buffered.
+The backlog is bounded: the queue is flushed in *sweeps* (from the client at its head to the one that was last when the
+sweep began). When a sweep has become too old, or too much has been published during it, each slice is twice as large
+as the one before until the sweep is over, so that ever less input is read meanwhile. So publishers that outrun their
+subscribers are slowed down, not buffered, and nobody else meets one long stop.
 """
 
 from collections import deque
@@ -103,6 +104,7 @@ class Broker:
         self.held: list[Session] = []  # wait for the end of CLIENT PAUSE
         self.awake = False
         self._sweep_left = 0  # clients
+        self._slice = settings.fan_out_slice  # clients flushed in one tick
         self._sweep_since_ns = 0
         self._sweep_deliveries = 0
         self._sweep_bytes = 0
@@ -221,7 +223,8 @@ class Broker:
 
     def _flush_slice(self) -> None:
         queue = self.fan_out
-        left = self._slice_size()
+        started = self.clock()
+        left = self._slice_size(started)
         pop = queue.popleft
         popped = 0
         while queue and left:
@@ -231,23 +234,25 @@ class Broker:
                 left -= 1
                 client.flush()
         self._sweep_left -= popped
+        if self.spike_ns != _NEVER_NS and (elapsed := self.clock() - started) >= self.spike_ns:
+            self.latency.add("fan-out", int(self.host.wall()), elapsed // 1_000_000)
 
-    def _slice_size(self) -> int:
+    def _slice_size(self, now_ns: int) -> int:
         """How many clients to flush in this tick."""
         pubsub = self.pubsub
-        now_ns = self.clock()
         if self._sweep_left <= 0:
             self._sweep_left = len(self.fan_out)
             self._sweep_since_ns = now_ns
             self._sweep_deliveries = pubsub.deliveries
             self._sweep_bytes = pubsub.delivered_bytes
+            self._slice = self.slice_max
         elif (
             pubsub.deliveries - self._sweep_deliveries > self.backlog_max
             or pubsub.delivered_bytes - self._sweep_bytes > self.backlog_bytes_max
             or now_ns - self._sweep_since_ns > self.backlog_max_ns
         ):
-            return len(self.fan_out)
-        return self.slice_max
+            self._slice *= 2
+        return self._slice
 
     def flush_everything(self) -> None:
         """Hand all that waits to the transports (when the node stops)."""
@@ -272,10 +277,10 @@ class Broker:
         latest_ns = now_ns - self.settings.timeout * 1_000_000_000
         for session in list(self.clients.values()):
             # As in Redis: never subscribers, monitors and clients that wait for something.
-            if session.active_ns < latest_ns and not session.is_subscriber and session not in self.monitors:
-                if session not in self.held:
-                    self.host.log("verbose", "closing idle client", client=session.peer)
-                    session.disconnect()
+            exempt = session.is_subscriber or session in self.monitors or session in self.held
+            if session.active_ns < latest_ns and not exempt:
+                self.host.log("verbose", "closing idle client", client=session.peer)
+                session.disconnect()
 
     # --- CLIENT PAUSE -----------------------------------------------------------------------------------------------
 

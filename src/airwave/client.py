@@ -1,9 +1,9 @@
 """One client as the rest of the node sees it: who it is, and what waits to be sent to it.
 
 Frames and replies gather in `out`; `flush` joins them into one write. When the transport cannot take more, the client
-*lags*: nothing is written, and its frames stay in `out`, where they are references to bytes that all subscribers share, so
-that a hundred slow subscribers cost one copy. Output limits are checked when something is flushed and once a tick for
-those that lag, not per message.
+*lags*: nothing is written, and its frames stay in `out`, where they are references to bytes that all subscribers
+share, so that a hundred slow subscribers cost one copy. Output limits are checked when something is flushed and once a
+tick for those that lag, not per message.
 
     current --pause_writing--> lagging --resume_writing, all written--> current
                                   |
@@ -56,7 +56,7 @@ class _Closed:
         return 0
 
     def get_extra_info(self, name: str, /) -> Any:
-        return None
+        del name
 
 
 CLOSED: Transport = _Closed()
@@ -144,8 +144,8 @@ class Client(Subscriber):
     def apply_limits(self) -> None:
         """Take the output limits of its class: after a setting changed, or it became or ceased to be a subscriber."""
         self.limit = limit = self.output_limit()
-        # As long as the transport does not ask to pause, less than the high-water mark waits in it: so a client can only
-        # be over its limit when it lags or when one flush is large.
+        # As long as the transport does not ask to pause, less than the high-water mark waits in it: so a client can
+        # only be over its limit when it lags or when one flush is large.
         high = min(HIGH_WATER_BYTES, limit.hard_bytes or HIGH_WATER_BYTES, limit.soft_bytes or HIGH_WATER_BYTES)
         self.burst_max_bytes = limit.hard_bytes - high if limit.hard_bytes else 1 << 62
         if high != self._high_water_bytes:

@@ -1,8 +1,8 @@
 """What a command is, and the one table of them.
 
-A command is a function with the decorator `command`: name, arity, flags and the rest stand there, and the docstring gives
-summary, reply, cost and source. Dispatch, arity errors, COMMAND and its subcommands, ACL categories, HELP texts and
-docs/commands.md all come from this table. The handlers are in `airwave.commands`.
+A command is a function with the decorator `command`: name, arity, flags and the rest stand there, and the docstring
+gives summary, reply, cost and source. Dispatch, arity errors, COMMAND and its subcommands, ACL categories, HELP texts
+and docs/commands.md all come from this table. The handlers are in `airwave.commands`.
 """
 
 import inspect
@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 Argv = list[bytes]
 # Returns the encoded reply, or None: no reply now (it was sent already, or comes later).
 Handler = Callable[["Session", Argv], bytes | None]
-# The form of a command for pipelines, where one call answers many requests. Given the requests of one read and the index of the
-# first to look at, it runs those that are the same command, well-formed and cheap enough to be run in one go, puts their
-# replies into `session.out` and returns how many it ran: at most BATCH_MAX, 0 when the first is not for it.
+# The form of a command for pipelines, where one call answers many requests. Given the requests of one read and the
+# index of the first to look at, it runs those that are the same command, well-formed and cheap enough to be run in one
+# go, puts their replies into `session.out` and returns how many it ran: at most BATCH_MAX, 0 when the first is not for
+# it.
 Batch = Callable[["Session", list[Argv], int], int]
 
 BATCH_MAX = 64  # requests of one batch
@@ -78,7 +79,7 @@ class Command:
 
     def about(self, label: str) -> str:
         """What the docstring says under `Reply:`, `Cost:` or `Source:`, on one line; empty when it says nothing."""
-        match = re.search(rf"^{label}: (.*(?:\n[ ]+\S.*)*)", self.doc, re.MULTILINE)
+        match = re.search(rf"^{label}: (.*(?:\n(?!\w+: )\S.*)*)", self.doc, re.MULTILINE)
         return " ".join(match[1].split()) if match else ""
 
     @property

@@ -1,19 +1,19 @@
 """Channels, patterns and shard channels: who gets a message, and the bytes they get.
 
-Layer L1. A `Topic` is one channel or pattern with its subscribers, kept apart by wire format, so that a message is encoded
-once for each format in use and the same bytes object goes to every subscriber. A *route* lists the topics a channel's
-messages go to. Routes are cached: they refer to topics, so that a subscriber who joins or leaves an existing topic
-changes no route; only a topic that comes or goes does. A route that is not cached is found by looking only at patterns
-whose literal prefix the channel has.
+Layer L1. A `Topic` is one channel or pattern with its subscribers, kept apart by wire format, so that a message is
+encoded once for each format in use and the same bytes object goes to every subscriber. A *route* lists the legs, topic
+by format, that a channel's messages take. Routes are cached: they refer to the topics' own dicts of subscribers, so
+that one who joins or leaves changes no route, unless it is the first of a topic in its format, or the last of a topic.
+A route that is not cached is found by looking only at patterns whose literal prefix the channel has.
 
 The loop in `deliver` is the hottest of the program. Whoever adds something to it pays for it once per delivery.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from airwave import glob
-from airwave.resp import RESP2, RESP3, payload
+from airwave.resp import RESP2, RESP3
 
 Subscriptions = dict[bytes, "Topic"]
 _NONE: Subscriptions = {}
@@ -61,21 +61,29 @@ class Topic:
     def __len__(self) -> int:
         return len(self.resp2) + len(self.resp3)
 
-    def add(self, subscriber: Subscriber) -> None:
-        """Let it have messages from now on, in its format."""
-        (self.resp3 if subscriber.resp3 else self.resp2)[subscriber] = None
+    def add(self, subscriber: Subscriber) -> bool:
+        """Let it have messages from now on, in its format; true if it is the first there: routes lack that leg."""
+        subscribers = self.resp3 if subscriber.resp3 else self.resp2
+        subscribers[subscriber] = None
+        return len(subscribers) == 1
 
     def remove(self, subscriber: Subscriber) -> None:
         """Stop it; `subscriber.resp3` must be what it was when added."""
         del (self.resp3 if subscriber.resp3 else self.resp2)[subscriber]
 
 
-# Head of the frame and subscribers, for each format: (RESP2 head, RESP2 subscribers, RESP3 head, RESP3 subscribers).
-Leg = tuple[bytes, dict[Subscriber, None], bytes, dict[Subscriber, None]]
+# One topic in one format: the frame's head, and who gets it. The dict is the topic's own, so it stays true.
+Leg = tuple[bytes, dict[Subscriber, None]]
+Route = tuple[Leg, ...]
+
+_CACHED_NAME_BYTES_MAX = 512  # a route of a longer channel is not kept, so that the cache's memory has a bound
 
 
-def _leg(topic: Topic, kind: bytes, *names: bytes) -> Leg:
-    return RESP2.message_head(kind, *names), topic.resp2, RESP3.message_head(kind, *names), topic.resp3
+def _legs(topic: Topic, kind: bytes, *names: bytes) -> Iterator[Leg]:
+    if topic.resp2:
+        yield RESP2.message_head(kind, *names), topic.resp2
+    if topic.resp3:
+        yield RESP3.message_head(kind, *names), topic.resp3
 
 
 class PubSub:
@@ -99,7 +107,7 @@ class PubSub:
         self.channels: dict[bytes, Topic] = {}
         self.patterns: dict[bytes, Topic] = {}
         self.shard_channels: dict[bytes, Topic] = {}
-        self.routes: dict[bytes, tuple[Leg, ...]] = {}
+        self.routes: dict[bytes, Route] = {}
         self._patterns_by_prefix: dict[bytes, dict[bytes, Topic]] = {}
         self._length_counts: dict[int, int] = {}  # length of a literal prefix: how many prefixes have it
         self._prefix_lengths: list[int] = []
@@ -120,42 +128,42 @@ class PubSub:
     def publish_shard(self, channel: bytes, message: bytes) -> int:
         """Give a message to the shard channel's subscribers; patterns never see it."""
         topic = self.shard_channels.get(channel)
-        return self.deliver((_leg(topic, b"smessage", channel),), message) if topic else 0
+        return self.deliver(tuple(_legs(topic, b"smessage", channel)), message) if topic else 0
 
-    def deliver(self, route: tuple[Leg, ...], message: bytes) -> int:
-        """Encode a message once for each leg and format of a route, and give it to the subscribers there."""
-        tail = payload(message)
+    def deliver(self, route: Route, message: bytes) -> int:
+        """Encode a message once for each leg of a route, and give it to the subscribers there."""
+        tail = b"$%d\r\n%b\r\n" % (len(message), message)
         queue = self.fan_out.append
         receivers = 0
-        for head2, resp2, head3, resp3 in route:
-            for head, subscribers in ((head2, resp2), (head3, resp3)):
-                if subscribers:
-                    frame = head + tail
-                    for subscriber in subscribers:
-                        out = subscriber.out
-                        if not out:
-                            queue(subscriber)
-                        out.append(frame)
-                    receivers += len(subscribers)
-                    self.delivered_bytes += len(frame) * len(subscribers)
+        for head, subscribers in route:
+            frame = head + tail
+            for subscriber in subscribers:
+                out = subscriber.out
+                if not out:
+                    queue(subscriber)
+                out.append(frame)
+            count = len(subscribers)
+            receivers += count
+            self.delivered_bytes += len(frame) * count
         self.deliveries += receivers
         return receivers
 
-    def find_route(self, channel: bytes) -> tuple[Leg, ...]:
+    def find_route(self, channel: bytes) -> Route:
         """Where a channel's messages go, empty if nowhere; kept in `routes` until a topic comes or goes."""
         legs: list[Leg] = []
         if topic := self.channels.get(channel):
-            legs.append(_leg(topic, b"message", channel))
+            legs += _legs(topic, b"message", channel)
         for length in self._prefix_lengths:
             if length > len(channel):
                 break
             for pattern, topic in self._patterns_by_prefix.get(channel[:length], _NONE).items():
                 if topic.matches is not None and topic.matches(channel):
-                    legs.append(_leg(topic, b"pmessage", pattern, channel))
+                    legs += _legs(topic, b"pmessage", pattern, channel)
         route = tuple(legs)
-        if len(self.routes) >= self.route_cache_max:
-            del self.routes[next(iter(self.routes))]
-        self.routes[channel] = route
+        if len(channel) <= _CACHED_NAME_BYTES_MAX:
+            if len(self.routes) >= self.route_cache_max:
+                del self.routes[next(iter(self.routes))]
+            self.routes[channel] = route
         return route
 
     # --- subscribing ------------------------------------------------------------------------------------------------
@@ -167,8 +175,8 @@ class PubSub:
         topic = self.channels.get(channel)
         if topic is None:
             topic = self.channels[channel] = Topic()
+        if topic.add(subscriber):
             self.routes.pop(channel, None)
-        topic.add(subscriber)
         if subscriber.channels is _NONE:
             subscriber.channels = {}
         subscriber.channels[channel] = topic
@@ -189,7 +197,10 @@ class PubSub:
         if topic is None:
             topic = self.patterns[pattern] = Topic(glob.compile(pattern))
             self._index(pattern, topic)
-        topic.add(subscriber)
+        if topic.add(subscriber):
+            # Which cached channels the pattern matches is not worth finding out: a route is found again in
+            # microseconds.
+            self.routes.clear()
         if subscriber.patterns is _NONE:
             subscriber.patterns = {}
         subscriber.patterns[pattern] = topic
@@ -238,6 +249,8 @@ class PubSub:
         subscriber.resp3 = resp3
         for topic in topics:
             topic.add(subscriber)
+        if topics:
+            self.routes.clear()
 
     def _index(self, pattern: bytes, topic: Topic) -> None:
         prefix = glob.literal_prefix(pattern)
@@ -245,8 +258,6 @@ class PubSub:
             self._patterns_by_prefix[prefix] = {}
             self._count_length(len(prefix), +1)
         self._patterns_by_prefix[prefix][pattern] = topic
-        # Which cached channels a new pattern matches is not worth finding out: a route is found again in microseconds.
-        self.routes.clear()
 
     def _unindex(self, pattern: bytes) -> None:
         prefix = glob.literal_prefix(pattern)

@@ -27,7 +27,8 @@ def _unescape(match: re.Match[bytes]) -> bytes:
 def split_args(line: bytes) -> list[bytes] | None:
     r"""Split a line into arguments.
 
-    Args are separated by white space; `"..."` knows `\n \r \t \b \a \xHH` and `\` before any other byte, `'...'` only `\'`.
+    Args are separated by white space; `"..."` knows `\n \r \t \b \a \xHH` and `\` before any other byte, `'...'` only
+    `\'`.
 
     Returns:
         The arguments, none for a blank line; None when quotes are unbalanced or text stands right behind a closing one.

@@ -1,17 +1,17 @@
 r"""Requests: bytes to argv.
 
-Layer L0. A request is an array of bulk strings (`*2\r\n$4\r\nECHO\r\n$2\r\nhi\r\n`) or an inline command (`ECHO hi\r\n`).
-Two parsers share the work, and the rule for which one sees what is the whole of this file:
+Layer L0. A request is an array of bulk strings (`*2\r\n$4\r\nECHO\r\n$2\r\nhi\r\n`) or an inline command (`ECHO
+hi\r\n`). Two parsers share the work, and the rule for which one sees what is the whole of this file:
 
-- **hiredis** (0.2 µs a command) parses *whole* requests only, out of one read. It was made for replies, so before it may
-  look, a read is checked for what would harm or mislead it (`_is_plain`). It never keeps part of a request over a read,
-  so nothing dangerous can be put together from two reads, and one reader serves all connections.
-- **`_exact`** (1 µs a command), a parser in Python that obeys Redis's own rules to the byte, gets everything else: a request
-  that spans reads, inline commands, what was found suspicious or malformed, and all input of clients that have not
-  authenticated, whose limits are checked header by header.
+- **hiredis** (0.2 µs a command) parses *whole* requests only, out of one read. It was made for replies, so before it
+  may look, a read is checked for what would harm or mislead it (`_is_plain`). It never keeps part of a request over a
+  read, so nothing dangerous can be put together from two reads, and one reader serves all connections.
+- **`_exact`** (1 µs a command), a parser in Python that obeys Redis's own rules to the byte, gets everything else: a
+  request that spans reads, inline commands, what was found suspicious or malformed, and all input of clients that have
+  not authenticated, whose limits are checked header by header.
 
-A read is cut behind the last request that is complete in it; when hiredis stops somewhere else (an error, a nested array,
-something left over), the read is parsed again by `_exact`, which passes over what was already handed out.
+A read is cut behind the last request that is complete in it; when hiredis stops somewhere else (an error, a nested
+array, something left over), the read is parsed again by `_exact`, which passes over what was already handed out.
 
 What hiredis must not see, measured on 3.5: `*200000000` reserves 1.5 GB, `>` and `~` likewise; what it reads happily
 and Redis refuses: other types as arguments (`+x`, `:1`, `$-1`), nested arrays.
@@ -64,7 +64,7 @@ class Limits:
     buffer_max: int = 1024 * 1024 * 1024
 
 
-class QueryBufferExceeded(Exception):
+class QueryBufferExceeded(Exception):  # noqa: N818  (Redis's word for it)
     """The unfinished request is larger than `client-query-buffer-limit`: Redis closes without an answer."""
 
 
@@ -83,7 +83,7 @@ def _is_plain(data: bytes) -> bool:
 
 def _renew() -> None:
     """Give this process a hiredis reader that holds nothing; None, its "need more", is what nulls give as well."""
-    global _feed, _gets, _has_data  # noqa: PLW0603  (module names are the fastest place for what every read needs)
+    global _feed, _gets, _has_data
     reader = hiredis.Reader(notEnoughData=None)
     _feed, _gets, _has_data = reader.feed, reader.gets, reader.has_data
 
@@ -101,7 +101,8 @@ class RequestReader:
     When the input is broken the iteration ends and `error` is set: answer it and close.
 
     Attributes:
-        unfinished: the next read does not begin with a new request, or the client is a stranger: hiredis may not see it.
+        unfinished: the next read does not begin with a new request, or the client is a stranger: hiredis may not see
+            it.
     """
 
     __slots__ = ("_authenticated", "_line", "_partial", "error", "limits", "unfinished")
@@ -150,23 +151,22 @@ class RequestReader:
         """Parse up to the last request, which goes on in the next read, with hiredis; the rest exactly."""
         cut = data.rfind(b"\r\n*") + 2
         if cut == 1 or (requests := _parse_whole(data[:cut])) is None:
-            return self._exact(data, try_fast=False)
+            return self._exact(data)
         return chain(requests, self._exact(data[cut:]))
 
-    def _exact(self, data: bytes, *, try_fast: bool = True) -> Iterator[Argv]:
+    def _exact(self, data: bytes) -> Iterator[Argv]:
         """Parse by Redis's rules and keep what is unfinished.
 
-        Args:
-            data: what was read; what was kept of an unfinished line goes before it.
-            try_fast: go back to hiredis once a request that spanned two reads is complete.
+        Once a request that spans two reads is complete, the rest of the read may go to hiredis again.
         """
+        spanning = self._partial is not None or bool(self._line)
         if self._line:
             data, self._line = self._line + data, b""
         pos, end = 0, len(data)
         try:
             while pos < end:
                 if (partial := self._partial) is None:
-                    if try_fast and pos and data[pos] == _STAR and self._authenticated:
+                    if spanning and pos and self._authenticated:
                         self._note()
                         yield from self.feed(data[pos:])
                         return

@@ -6,6 +6,7 @@ outside this file asks for the protocol version.
 Source: https://redis.io/docs/latest/develop/reference/protocol-spec/
 """
 
+import math
 from collections.abc import Iterable, Sequence
 
 OK = b"+OK\r\n"
@@ -50,7 +51,7 @@ def bulks(items: Iterable[bytes]) -> bytes:
 
 
 def _number(value: float) -> bytes:
-    if value != value:
+    if math.isnan(value):
         return b"nan"
     if value in (float("inf"), float("-inf")):
         return b"inf" if value > 0 else b"-inf"
@@ -100,15 +101,12 @@ class Encoder:
         return self.push([bulk(kind), self.null if name is None else bulk(name), integer(count)])
 
     def message_head(self, kind: bytes, *names: bytes) -> bytes:
-        """A message frame up to its payload, which `payload` completes.
+        """A message frame up to its payload, which follows as a bulk string.
 
         Args:
             kind: `message`, `smessage` with the channel, or `pmessage` with the pattern and the channel.
         """
         return b"*%d\r\n%b" % (2 + len(names), b"".join([bulk(part) for part in (kind, *names)]))
-
-
-payload = bulk  # what follows a message head, the same for every format and pattern
 
 
 class _Resp3(Encoder):

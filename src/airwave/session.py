@@ -4,9 +4,9 @@ This file owns every change of a session's state; what a state means is in `airw
 
     data_received -> requests (airwave.request) -> _run -> table -> handler -> out -> (broker's tick) -> transport
 
-`_execute` is where every command passes, but for those that run in batches. It reads the clock once per command: the end of one is the beginning of the next.
-Input may have to wait: because the client's slice of time is over (`broker.put_off`) or because of CLIENT PAUSE
-(`broker.held`). What waits is bounded by `client-query-buffer-limit`.
+`_execute` is where every command passes, but for those that run in batches. It reads the clock once per command: the
+end of one is the beginning of the next. Input may have to wait: because the client's slice of time is over
+(`broker.put_off`) or because of CLIENT PAUSE (`broker.held`). What waits is bounded by `client-query-buffer-limit`.
 """
 
 from collections.abc import Iterator
@@ -85,7 +85,7 @@ class Session(Client):
         self.encoder: Encoder = RESP2
         self.requests = RequestReader(broker.limits, authenticated=self.authenticated)
         self.transaction: Transaction | None = None
-        self.watched: tuple[bytes, ...] = ()
+        self.watched: dict[bytes, None] | None = None  # keys, each once
         self.db = 0
         self.active_ns = self.created_ns
         self.replies = "on"
@@ -140,12 +140,18 @@ class Session(Client):
         self.transaction = Transaction()
         self.choose_table()
 
+    def watch(self, keys: Argv) -> None:
+        """WATCH: EXEC is to fail if one of these keys changes."""
+        if self.watched is None:
+            self.watched = {}
+        self.watched.update(dict.fromkeys(keys))
+
     def end_transaction(self) -> Transaction:
         """EXEC or DISCARD; watched keys are forgotten as well."""
         transaction = self.transaction
         assert transaction is not None
         self.transaction = None
-        self.watched = ()
+        self.watched = None
         self.choose_table()
         return transaction
 
@@ -156,7 +162,7 @@ class Session(Client):
         if self in broker.monitors:
             broker.monitors.remove(self)
         self.transaction = None
-        self.watched = ()
+        self.watched = None
         self.db = 0
         self.name = b""
         self.flags = ()
@@ -409,8 +415,6 @@ class Session(Client):
 
     def _internal_error(self, entry: Entry, error: Exception) -> None:
         self.broker.stats.unexpected_errors += 1
-        self.broker.host.log(
-            "error", "internal error", command=entry.command.name, client=self.peer, exc_info=error
-        )
+        self.broker.host.log("error", "internal error", command=entry.command.name, client=self.peer, exc_info=error)
         self.out.append(errors.INTERNAL.reply)
         self.closing = True

@@ -3,7 +3,8 @@
     unauthenticated  only AUTH, HELLO, QUIT, RESET; everything else NOAUTH
     normal           every command runs
     resp2-subscriber a RESP2 client with subscriptions: only (un)subscribing, PING, QUIT, RESET
-    resp3-subscriber a RESP3 client with subscriptions: as normal, but the reply to a PUBLISH comes before a push it causes
+    resp3-subscriber a RESP3 client with subscriptions: as normal, but the reply to a PUBLISH comes before a push it
+    causes
     multi            commands are queued until EXEC or DISCARD
 
 Two things lie over a state: CLIENT PAUSE holds commands back, and CLIENT REPLY OFF or SKIP drops replies.
@@ -27,7 +28,8 @@ _RESP2_SUBSCRIBER = _SUBSCRIBES | {"ping", "quit", "reset"}
 # CLIENT REPLY does not stop these: confirmations are pushes, also in RESP2; and CLIENT REPLY ON is answered.
 _ANSWERED = _SUBSCRIBES | {"client|reply"}
 _NOT_QUEUED = {"exec", "discard", "multi", "watch", "quit", "reset"}
-_PUBLISHES = {"publish", "spublish"}
+# What may send a RESP3 client its own message, by state.
+_PUBLISHES = {"resp3-subscriber": ("publish", "spublish"), "multi": ("exec",)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ class State:
     pause: str = ""
 
 
-class Held(Exception):
+class Held(Exception):  # noqa: N818  (an event, not a fault)
     """CLIENT PAUSE holds this command back: it is to be run again when the pause is over."""
 
 
@@ -91,19 +93,19 @@ def _wrapped(entry: Entry, handler: Handler) -> Entry:
 
 def _in_state(entry: Entry, state: State) -> Entry:
     row, name = entry.command, state.name
-    answered = state.replies == "on"
+    refusal = None
     if name == "unauthenticated" and "no_auth" not in row.flags:
-        return entry.replaced(rejecting(errors.NO_AUTH, entry.stats))
-    if name == "resp2-subscriber" and row.name not in _RESP2_SUBSCRIBER:
-        return entry.replaced(rejecting(errors.subscriber_context(row.name), entry.stats))
-    if name == "resp3-subscriber" and row.name in _PUBLISHES and answered:
-        return _wrapped(entry, _reply_first(row.handler))
-    if name == "multi" and row.name == "exec" and answered:
-        return _wrapped(entry, _reply_first(row.handler))
+        refusal = errors.NO_AUTH
+    elif name == "resp2-subscriber" and row.name not in _RESP2_SUBSCRIBER:
+        refusal = errors.subscriber_context(row.name)
+    elif name == "multi" and "no_multi" in row.flags:
+        refusal = errors.NOT_IN_TRANSACTION
+    if refusal is not None:
+        return entry.replaced(rejecting(refusal, entry.stats))
     if name == "multi" and row.name not in _NOT_QUEUED:
-        if "no_multi" in row.flags:
-            return entry.replaced(rejecting(errors.NOT_IN_TRANSACTION, entry.stats))
         return entry.replaced(_queue)
+    if state.replies == "on" and row.name in _PUBLISHES.get(name, ()):
+        return _wrapped(entry, _reply_first(row.handler))
     return entry
 
 

@@ -220,6 +220,7 @@ def test_logging_in_with_hello(locked):
 
 def test_who_is_connected_stays_logged_in_when_the_password_changes(peers):
     alice, bob = peers(2)
+    bob.do("PING", "PONG")
     alice.do("CONFIG SET requirepass secret", "OK")
     bob.do("PING", "PONG")
     alice.do("CONFIG GET requirepass", ["requirepass", "secret"])

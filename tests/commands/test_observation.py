@@ -180,12 +180,12 @@ def test_latency_keeps_what_held_the_server(node: Node, alice: Peer) -> None:
 
 
 def test_latency_histogram_counts_by_powers_of_two(alice: Peer) -> None:
-    for delay_us in (0, 0, 1, 3, 1000):
+    for delay_us in (0, 0, 2, 4, 1100):
         alice.ask(f"DEBUG SLEEP {delay_us / 1e6:f}")
     alice.ask("SLOWLOG LEN")
     assert alice.raw("LATENCY HISTOGRAM debug nosuch slowlog|len") == (
         b"*4\r\n$5\r\ndebug\r\n*4\r\n$5\r\ncalls\r\n:5\r\n"
-        b"$14\r\nhistogram_usec\r\n*8\r\n:1\r\n:2\r\n:2\r\n:3\r\n:4\r\n:4\r\n:1024\r\n:5\r\n"
+        b"$14\r\nhistogram_usec\r\n*8\r\n:1\r\n:2\r\n:2\r\n:3\r\n:4\r\n:4\r\n:2048\r\n:5\r\n"
         b"$11\r\nslowlog|len\r\n*4\r\n$5\r\ncalls\r\n:1\r\n$14\r\nhistogram_usec\r\n*2\r\n:1\r\n:1\r\n"
     )
     alice.ask("HELLO 3")

@@ -15,8 +15,8 @@ from compat.conftest import PASSWORD
 KINDS = [
     pytest.param((redis.asyncio.Redis, 2), id="redis-py-2"),
     pytest.param((redis.asyncio.Redis, 3), id="redis-py-3"),
-    pytest.param((valkey.asyncio.Valkey, 2), id="valkey-py-2"),
-    pytest.param((valkey.asyncio.Valkey, 3), id="valkey-py-3"),
+    pytest.param((valkey.asyncio.Valkey, 2), id="valkey-py-2", marks=pytest.mark.slow),
+    pytest.param((valkey.asyncio.Valkey, 3), id="valkey-py-3", marks=pytest.mark.slow),
 ]
 Make = Callable[..., Any]
 

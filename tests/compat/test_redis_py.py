@@ -19,8 +19,8 @@ from compat.conftest import PASSWORD
 LIBRARIES = [
     pytest.param((redis, 2), id="redis-py-2"),
     pytest.param((redis, 3), id="redis-py-3"),
-    pytest.param((valkey, 2), id="valkey-py-2"),
-    pytest.param((valkey, 3), id="valkey-py-3"),
+    pytest.param((valkey, 2), id="valkey-py-2", marks=pytest.mark.slow),
+    pytest.param((valkey, 3), id="valkey-py-3", marks=pytest.mark.slow),
 ]
 
 
@@ -247,6 +247,7 @@ def test_clients_are_listed_named_and_killed(client: Any, make: Callable[..., An
     assert mine["cmd"] == "client|list"
 
 
+@pytest.mark.slow
 def test_a_pause_holds_others_back(start: Callable[..., Node], library: tuple[ModuleType, int]) -> None:
     module, protocol = library
     node = start()

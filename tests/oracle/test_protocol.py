@@ -14,7 +14,8 @@ END = packed("QUIT")
 
 
 def compare(address: Address, data: bytes) -> None:
-    # Where redis-server 7.0 is no measure: a zero byte ends what it sees of an inline command; it takes 2^31-1 arguments.
+    # Where redis-server 7.0 is no measure: a zero byte ends what it sees of an inline command; it takes 2^31-1
+    # arguments.
     assume(b"\x00" not in data)
     assume(b"*200000000" not in data and b"*1048577" not in data)
     with contextlib.closing(SocketPeer(address)) as peer:

@@ -1,8 +1,8 @@
 """Some hundred short conversations with the core and with redis-server: the raw bytes of both must be the same.
 
 A conversation is request lines separated by `;`, sent at once, with a QUIT at its end. What may differ stands in
-`ALLOWED`, each with its reason. Not here at all: inline commands with a zero byte, for the rest of which redis-server waits
-(it searches the end of the line as C strings end), and replies that are never twice the same, such as INFO.
+`ALLOWED`, each with its reason. Not here at all: inline commands with a zero byte, for the rest of which redis-server
+waits (it searches the end of the line as C strings end), and replies that are never twice the same, such as INFO.
 """
 
 import contextlib
@@ -114,7 +114,8 @@ Multi;Discard
 SERVER = """
 CONFIG;CONFIG NOSUCH;CONFIG GET;CONFIG GET nosuch;CONFIG GET databases;CONFIG GET DATAbases nosuch;config get Port*x
 CONFIG GET tcp-keepaliv?;CONFIG GET [t]imeout;CONFIG SET;CONFIG SET timeout;CONFIG SET nosuch 1;CONFIG SET timeout x
-CONFIG SET timeout -1;CONFIG SET timeout 0 timeout 0;CONFIG SET databases 1;CONFIG SET hz 10 nosuch x;CONFIG SET maxclients 0
+CONFIG SET timeout -1;CONFIG SET timeout 0 timeout 0;CONFIG SET databases 1;CONFIG SET hz 10 nosuch x
+CONFIG SET maxclients 0
 CONFIG SET client-output-buffer-limit x;CONFIG SET client-output-buffer-limit normal_0_0_0
 CONFIG SET loglevel x
 CONFIG SET slowlog-log-slower-than x;CONFIG SET proto-max-bulk-len 1;CONFIG SET client-query-buffer-limit 1
@@ -124,13 +125,15 @@ COMMAND COUNT x;COMMAND INFO nosuch;COMMAND DOCS nosuch;COMMAND LIST x;COMMAND L
 COMMAND GETKEYS;COMMAND GETKEYS PING;COMMAND GETKEYS WATCH a b;COMMAND GETKEYS nosuch x;COMMAND GETKEYS SPUBLISH a b
 COMMAND INFO ping publish subscribe multi exec;COMMAND INFO client|id;COMMAND LIST FILTERBY PATTERN subscr*
 COMMAND LIST FILTERBY ACLCAT nosuch;COMMAND LIST FILTERBY MODULE x
-SLOWLOG;SLOWLOG NOSUCH;SLOWLOG GET x;SLOWLOG GET -2;SLOWLOG GET 1 2;SLOWLOG LEN x;SLOWLOG RESET;SLOWLOG RESET x;SLOWLOG LEN
+SLOWLOG;SLOWLOG NOSUCH;SLOWLOG GET x;SLOWLOG GET -2;SLOWLOG GET 1 2;SLOWLOG LEN x
+SLOWLOG RESET;SLOWLOG RESET x;SLOWLOG LEN
 LATENCY;LATENCY NOSUCH;LATENCY LATEST;LATENCY LATEST x;LATENCY HISTORY;LATENCY HISTORY x;LATENCY RESET;LATENCY RESET x y
 LATENCY GRAPH;LATENCY GRAPH x;LATENCY HISTOGRAM nosuch;LATENCY DOCTOR x;LATENCY HELP x
 MEMORY;MEMORY NOSUCH;MEMORY USAGE;MEMORY USAGE x;MEMORY USAGE x SAMPLES;MEMORY USAGE x SAMPLES -1;MEMORY USAGE x y z
 MEMORY STATS x;MEMORY DOCTOR x;MEMORY PURGE;MEMORY PURGE x;MEMORY HELP x
 TIME x;DBSIZE;DBSIZE x;LASTSAVE x;ROLE;ROLE x
-FLUSHALL;FLUSHALL ASYNC;FLUSHALL sync;FLUSHALL x;FLUSHALL SYNC ASYNC;FLUSHDB;FLUSHDB ASYNC;FLUSHDB x
+FLUSHALL;FLUSHALL ASYNC;FLUSHALL sync;FLUSHALL x;FLUSHALL SYNC ASYNC
+FLUSHDB;FLUSHDB ASYNC;FLUSHDB x
 WAIT;WAIT 0;WAIT 0 0;WAIT 0 -1;WAIT x 0;WAIT 0 x;WAIT 0 0 0
 SHUTDOWN x;SHUTDOWN ABORT;SHUTDOWN SAVE NOSAVE;SHUTDOWN ABORT NOW;SHUTDOWN NOW NOW x
 DEBUG;DEBUG NOSUCH;DEBUG SLEEP;DEBUG SLEEP 0;DEBUG SLEEP 0 0;debug sleep 0

@@ -4,8 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-
-from live import Node, Peer
+from live import Node
 
 Start = Callable[..., Node]
 
@@ -35,14 +34,10 @@ def common() -> Iterator[Node]:
 @pytest.fixture
 def node(common: Node) -> Iterator[Node]:
     """A shared server whose settings are put back behind the test; its clients leave with the test."""
-    with common.connect() as peer:
-        before = _settings(peer)
+    with common.connect(resp3=True) as peer:
+        peer.do("SUBSCRIBE", "nothing")  # so that no timeout applies
+        before = peer.do("CONFIG", "GET", "*")
         yield common
-        changed = [item for item in _settings(peer).items() if before[item[0]] != item[1]]
-        for name, _ in changed:
+        after = peer.do("CONFIG", "GET", "*")
+        for name in [name for name in before if before[name] != after[name]]:
             assert peer.do("CONFIG", "SET", name, before[name]) == b"OK"
-
-
-def _settings(peer: Peer) -> dict[bytes, bytes]:
-    pairs = peer.do("CONFIG", "GET", "*")
-    return dict(zip(pairs[::2], pairs[1::2], strict=True))

@@ -40,8 +40,15 @@ def client_getname(session: Session, argv: Argv) -> bytes:
     return resp.bulk(session.name) if session.name else session.encoder.null
 
 
-@command("CLIENT SETNAME", arity=3, flags=_OWN, since="2.6.9", group="connection", syntax="connection-name",
-         categories="connection")
+@command(
+    "CLIENT SETNAME",
+    arity=3,
+    flags=_OWN,
+    since="2.6.9",
+    group="connection",
+    syntax="connection-name",
+    categories="connection",
+)
 def client_setname(session: Session, argv: Argv) -> bytes:
     """Give this connection a name, for CLIENT LIST and the log.
 
@@ -53,9 +60,16 @@ def client_setname(session: Session, argv: Argv) -> bytes:
     return resp.OK
 
 
-@command("CLIENT SETINFO", arity=4, flags=_OWN, since="7.2.0", group="connection",
-         syntax="<LIB-NAME libname | LIB-VER libver>", categories="connection",
-         tips=("request_policy:all_nodes", "response_policy:all_succeeded"))
+@command(
+    "CLIENT SETINFO",
+    arity=4,
+    flags=_OWN,
+    since="7.2.0",
+    group="connection",
+    syntax="<LIB-NAME libname | LIB-VER libver>",
+    categories="connection",
+    tips=("request_policy:all_nodes", "response_policy:all_succeeded"),
+)
 def client_setinfo(session: Session, argv: Argv) -> bytes:
     """Tell which library and version this connection uses, for CLIENT LIST.
 
@@ -67,9 +81,7 @@ def client_setinfo(session: Session, argv: Argv) -> bytes:
     if attribute not in (b"lib-name", b"lib-ver"):
         raise CommandError(b"ERR Unrecognized option '%b'" % argv[2])
     if any(not 33 <= byte <= 126 for byte in value):
-        raise CommandError(
-            b"ERR %b cannot contain spaces, newlines or special characters." % attribute
-        )
+        raise CommandError(b"ERR %b cannot contain spaces, newlines or special characters." % attribute)
     if attribute == b"lib-name":
         session.lib_name = value
     else:
@@ -109,7 +121,7 @@ def describe(session: Session) -> bytes:
         "psub": len(session.patterns),
         "ssub": len(session.shard_channels),
         "multi": -1 if session.transaction is None else len(session.transaction.commands),
-        "watch": len(session.watched),
+        "watch": len(session.watched or ()),
         "qbuf": session.requests.buffered_bytes,
         "qbuf-free": 0,
         "argv-mem": 0,
@@ -130,8 +142,15 @@ def describe(session: Session) -> bytes:
     return " ".join([f"{key}={value}" for key, value in fields.items()]).encode("utf-8", "surrogateescape") + b"\n"
 
 
-@command("CLIENT INFO", arity=2, flags=_OWN, since="6.2.0", group="connection", categories="connection",
-         tips=("nondeterministic_output",))
+@command(
+    "CLIENT INFO",
+    arity=2,
+    flags=_OWN,
+    since="6.2.0",
+    group="connection",
+    categories="connection",
+    tips=("nondeterministic_output",),
+)
 def client_info(session: Session, argv: Argv) -> bytes:
     """Return what CLIENT LIST says about this connection.
 
@@ -143,14 +162,21 @@ def client_info(session: Session, argv: Argv) -> bytes:
     return session.encoder.verbatim(describe(session))
 
 
-@command("CLIENT LIST", arity=-2, flags=_ADMIN, since="2.4.0", group="connection",
-         syntax="[TYPE <NORMAL | MASTER | REPLICA | PUBSUB>] [ID client-id [client-id ...]]", categories="connection",
-         tips=("nondeterministic_output",))
+@command(
+    "CLIENT LIST",
+    arity=-2,
+    flags=_ADMIN,
+    since="2.4.0",
+    group="connection",
+    syntax="[TYPE <NORMAL | MASTER | REPLICA | PUBSUB>] [ID client-id [client-id ...]]",
+    categories="connection",
+    tips=("nondeterministic_output",),
+)
 def client_list(session: Session, argv: Argv) -> bytes:
     """List the connections, or those of a type or with given IDs.
 
-    Reply: a line of `field=value` pairs for each. `sub`, `psub`, `ssub` count subscriptions; `omem` and `obl` are the bytes
-    that wait to be sent; `dropped` counts messages lost under slow-subscriber-policy drop-oldest.
+    Reply: a line of `field=value` pairs for each. `sub`, `psub`, `ssub` count subscriptions; `omem` and `obl` are the
+    bytes that wait to be sent; `dropped` counts messages lost under slow-subscriber-policy drop-oldest.
     Cost: O(N) for N connections.
     Source: https://redis.io/docs/latest/commands/client-list/
     """
@@ -183,9 +209,16 @@ def _is_type(client: Session, kind: bytes) -> bool:
     return False  # there are no replicas and no master
 
 
-@command("CLIENT KILL", arity=-3, flags=_ADMIN, since="2.4.0", group="connection",
-         syntax="<ip:port | <[ID client-id] [TYPE <NORMAL | MASTER | REPLICA | PUBSUB>] [USER username] "
-         "[ADDR ip:port] [LADDR ip:port] [SKIPME yes/no] [MAXAGE seconds]>>", categories="connection")
+@command(
+    "CLIENT KILL",
+    arity=-3,
+    flags=_ADMIN,
+    since="2.4.0",
+    group="connection",
+    syntax="<ip:port | <[ID client-id] [TYPE <NORMAL | MASTER | REPLICA | PUBSUB>] [USER username] "
+    "[ADDR ip:port] [LADDR ip:port] [SKIPME yes/no] [MAXAGE seconds]>>",
+    categories="connection",
+)
 def client_kill(session: Session, argv: Argv) -> bytes:
     """Disconnect clients, by address (old form) or by every filter that is given.
 
@@ -245,8 +278,15 @@ def _kill_test(session: Session, option: bytes, value: bytes) -> Callable[[Sessi
     raise errors.SYNTAX
 
 
-@command("CLIENT REPLY", arity=3, flags=_OWN, since="3.2.0", group="connection", syntax="<ON | OFF | SKIP>",
-         categories="connection")
+@command(
+    "CLIENT REPLY",
+    arity=3,
+    flags=_OWN,
+    since="3.2.0",
+    group="connection",
+    syntax="<ON | OFF | SKIP>",
+    categories="connection",
+)
 def client_reply(session: Session, argv: Argv) -> bytes | None:
     """Choose whether this connection gets replies: all, none, or not the next one. Messages still come.
 
@@ -265,8 +305,15 @@ def client_reply(session: Session, argv: Argv) -> bytes | None:
     return None
 
 
-@command("CLIENT PAUSE", arity=-3, flags=_ADMIN, since="3.0.0", group="connection", syntax="timeout [WRITE | ALL]",
-         categories="connection")
+@command(
+    "CLIENT PAUSE",
+    arity=-3,
+    flags=_ADMIN,
+    since="3.0.0",
+    group="connection",
+    syntax="timeout [WRITE | ALL]",
+    categories="connection",
+)
 def client_pause(session: Session, argv: Argv) -> bytes:
     """Hold back the commands of all clients for so many ms; with WRITE only those that write or publish.
 
@@ -299,8 +346,15 @@ def client_unpause(session: Session, argv: Argv) -> bytes:
     return resp.OK
 
 
-@command("CLIENT UNBLOCK", arity=-3, flags=_ADMIN, since="5.0.0", group="connection",
-         syntax="client-id [TIMEOUT | ERROR]", categories="connection")
+@command(
+    "CLIENT UNBLOCK",
+    arity=-3,
+    flags=_ADMIN,
+    since="5.0.0",
+    group="connection",
+    syntax="client-id [TIMEOUT | ERROR]",
+    categories="connection",
+)
 def client_unblock(session: Session, argv: Argv) -> bytes:
     """Wake a client that waits in a blocking command. Airwave has no blocking command yet.
 
@@ -337,8 +391,15 @@ def _set_flag(session: Session, flag: str, arg: bytes) -> bytes:
     return resp.OK
 
 
-@command("CLIENT NO-EVICT", arity=3, flags=_ADMIN, since="7.0.0", group="connection", syntax="<ON | OFF>",
-         categories="connection")
+@command(
+    "CLIENT NO-EVICT",
+    arity=3,
+    flags=_ADMIN,
+    since="7.0.0",
+    group="connection",
+    syntax="<ON | OFF>",
+    categories="connection",
+)
 def client_no_evict(session: Session, argv: Argv) -> bytes:
     """Mark this connection as one that must not be evicted. Airwave evicts no clients; the mark shows in CLIENT LIST.
 
@@ -349,10 +410,18 @@ def client_no_evict(session: Session, argv: Argv) -> bytes:
     return _set_flag(session, "no-evict", argv[2])
 
 
-@command("CLIENT NO-TOUCH", arity=3, flags=_OWN, since="7.2.0", group="connection", syntax="<ON | OFF>",
-         categories="connection")
+@command(
+    "CLIENT NO-TOUCH",
+    arity=3,
+    flags=_OWN,
+    since="7.2.0",
+    group="connection",
+    syntax="<ON | OFF>",
+    categories="connection",
+)
 def client_no_touch(session: Session, argv: Argv) -> bytes:
-    """Do not let this connection's commands count as use of a key. There are no keys yet; the mark shows in CLIENT LIST.
+    """Do not let this connection's commands count as use of a key. There are no keys yet; the mark shows in CLIENT
+    LIST.
 
     Reply: `OK`.
     Cost: O(1)

@@ -12,8 +12,16 @@ from airwave.version import REDIS_VERSION, __version__
 USER = b"default"  # the only one
 
 
-@command("PING", arity=-1, flags="fast", since="1.0.0", group="connection", syntax="[message]",
-         categories="connection", tips=("request_policy:all_shards", "response_policy:all_succeeded"))
+@command(
+    "PING",
+    arity=-1,
+    flags="fast",
+    since="1.0.0",
+    group="connection",
+    syntax="[message]",
+    categories="connection",
+    tips=("request_policy:all_shards", "response_policy:all_succeeded"),
+)
 def ping(session: Session, argv: Argv) -> bytes:
     """Ask whether the server answers.
 
@@ -28,8 +36,15 @@ def ping(session: Session, argv: Argv) -> bytes:
     return resp.bulk(argv[1]) if len(argv) == 2 else resp.PONG
 
 
-@command("ECHO", arity=2, flags="loading stale fast", since="1.0.0", group="connection", syntax="message",
-         categories="connection")
+@command(
+    "ECHO",
+    arity=2,
+    flags="loading stale fast",
+    since="1.0.0",
+    group="connection",
+    syntax="message",
+    categories="connection",
+)
 def echo(session: Session, argv: Argv) -> bytes:
     """Say something back.
 
@@ -41,8 +56,14 @@ def echo(session: Session, argv: Argv) -> bytes:
     return resp.bulk(argv[1])
 
 
-@command("QUIT", arity=-1, flags="noscript loading stale fast no_auth allow_busy", since="1.0.0", group="connection",
-         categories="connection")
+@command(
+    "QUIT",
+    arity=-1,
+    flags="noscript loading stale fast no_auth allow_busy",
+    since="1.0.0",
+    group="connection",
+    categories="connection",
+)
 def quit_(session: Session, argv: Argv) -> bytes:
     """Close the connection once what waits has been sent.
 
@@ -55,8 +76,14 @@ def quit_(session: Session, argv: Argv) -> bytes:
     return resp.OK
 
 
-@command("RESET", arity=1, flags="noscript loading stale fast no_auth allow_busy", since="6.2.0", group="connection",
-         categories="connection")
+@command(
+    "RESET",
+    arity=1,
+    flags="noscript loading stale fast no_auth allow_busy",
+    since="6.2.0",
+    group="connection",
+    categories="connection",
+)
 def reset(session: Session, argv: Argv) -> bytes:
     """Put the connection back to what a new one has: subscriptions, transaction, protocol, name and login are gone.
 
@@ -69,8 +96,15 @@ def reset(session: Session, argv: Argv) -> bytes:
     return resp.RESET
 
 
-@command("SELECT", arity=2, flags="loading stale fast", since="1.0.0", group="connection", syntax="index",
-         categories="connection")
+@command(
+    "SELECT",
+    arity=2,
+    flags="loading stale fast",
+    since="1.0.0",
+    group="connection",
+    syntax="index",
+    categories="connection",
+)
 def select(session: Session, argv: Argv) -> bytes:
     """Choose a numbered database. Channels belong to none: messages cross them.
 
@@ -97,8 +131,15 @@ def _login(session: Session, user: bytes, password: bytes) -> None:
     session.authenticate()
 
 
-@command("AUTH", arity=-2, flags="noscript loading stale fast no_auth allow_busy", since="1.0.0",
-         group="connection", syntax="[username] password", categories="connection")
+@command(
+    "AUTH",
+    arity=-2,
+    flags="noscript loading stale fast no_auth allow_busy",
+    since="1.0.0",
+    group="connection",
+    syntax="[username] password",
+    categories="connection",
+)
 def auth(session: Session, argv: Argv) -> bytes:
     """Log in with the password that `requirepass` sets, as the user `default` if one is named.
 
@@ -121,8 +162,15 @@ def checked_name(name: bytes) -> bytes:
     return name
 
 
-@command("HELLO", arity=-1, flags="noscript loading stale fast no_auth allow_busy", since="6.0.0",
-         group="connection", syntax="[protover [AUTH username password] [SETNAME clientname]]", categories="connection")
+@command(
+    "HELLO",
+    arity=-1,
+    flags="noscript loading stale fast no_auth allow_busy",
+    since="6.0.0",
+    group="connection",
+    syntax="[protover [AUTH username password] [SETNAME clientname]]",
+    categories="connection",
+)
 def hello(session: Session, argv: Argv) -> bytes:
     """Choose the protocol, log in and give the connection a name in one step.
 

@@ -9,7 +9,6 @@ from airwave.errors import SSUBSCRIBE_WHILE_EXECUTING, subcommand_syntax
 from airwave.pubsub import Subscriber, Topic, names
 from airwave.session import Session
 
-
 _NOBODY = resp.integer(0)
 
 # A batch ends when so many messages have been put out, so that a fan-out does not hold up the other clients.
@@ -43,13 +42,21 @@ def _publish_batch(session: Session, requests: list[Argv], first: int) -> int:
     return done
 
 
-@command("PUBLISH", arity=3, flags="pubsub loading stale fast may_replicate", since="2.0.0", group="pubsub",
-         syntax="channel message", batch=_publish_batch)
+@command(
+    "PUBLISH",
+    arity=3,
+    flags="pubsub loading stale fast may_replicate",
+    since="2.0.0",
+    group="pubsub",
+    syntax="channel message",
+    batch=_publish_batch,
+)
 def publish(session: Session, argv: Argv) -> bytes:
     """Post a message to a channel.
 
     Reply: integer, the number of subscriptions on this node that got the message.
-    Cost: O(N+M) for N subscribers of the channel and M matching patterns; which patterns match is remembered per channel.
+    Cost: O(N+M) for N subscribers of the channel and M matching patterns; which patterns match is remembered per
+    channel.
     Source: https://redis.io/docs/latest/commands/publish/
     """
     _, channel, message = argv
@@ -57,8 +64,15 @@ def publish(session: Session, argv: Argv) -> bytes:
     return resp.integer(receivers) if receivers else _NOBODY
 
 
-@command("SPUBLISH", arity=3, flags="pubsub loading stale fast may_replicate", since="7.0.0", group="pubsub",
-         syntax="shardchannel message", keys=(1, 1, 1))
+@command(
+    "SPUBLISH",
+    arity=3,
+    flags="pubsub loading stale fast may_replicate",
+    since="7.0.0",
+    group="pubsub",
+    syntax="shardchannel message",
+    keys=(1, 1, 1),
+)
 def spublish(session: Session, argv: Argv) -> bytes:
     """Post a message to a shard channel.
 
@@ -92,20 +106,33 @@ def _leave(
     return b"".join(frames) or session.encoder.confirmation(kind, None, count())
 
 
-@command("SUBSCRIBE", arity=-2, flags="pubsub noscript loading stale", since="2.0.0", group="pubsub",
-         syntax="channel [channel ...]")
+@command(
+    "SUBSCRIBE",
+    arity=-2,
+    flags="pubsub noscript loading stale",
+    since="2.0.0",
+    group="pubsub",
+    syntax="channel [channel ...]",
+)
 def subscribe(session: Session, argv: Argv) -> bytes:
     """Listen for messages published to channels.
 
-    Reply: for each channel a confirmation `subscribe`, the channel and the number of channels and patterns now subscribed.
+    Reply: for each channel a confirmation `subscribe`, the channel and the number of channels and patterns now
+    subscribed.
     Cost: O(N) for N channels.
     Source: https://redis.io/docs/latest/commands/subscribe/
     """
     return _join(session, b"subscribe", argv[1:], session.broker.pubsub.subscribe, lambda: session.subscription_count)
 
 
-@command("UNSUBSCRIBE", arity=-1, flags="pubsub noscript loading stale", since="2.0.0", group="pubsub",
-         syntax="[channel [channel ...]]")
+@command(
+    "UNSUBSCRIBE",
+    arity=-1,
+    flags="pubsub noscript loading stale",
+    since="2.0.0",
+    group="pubsub",
+    syntax="[channel [channel ...]]",
+)
 def unsubscribe(session: Session, argv: Argv) -> bytes:
     """Stop listening to channels, to all when none is given.
 
@@ -114,11 +141,19 @@ def unsubscribe(session: Session, argv: Argv) -> bytes:
     Source: https://redis.io/docs/latest/commands/unsubscribe/
     """
     wanted = argv[1:] or list(session.channels)
-    return _leave(session, b"unsubscribe", wanted, session.broker.pubsub.unsubscribe, lambda: session.subscription_count)
+    return _leave(
+        session, b"unsubscribe", wanted, session.broker.pubsub.unsubscribe, lambda: session.subscription_count
+    )
 
 
-@command("PSUBSCRIBE", arity=-2, flags="pubsub noscript loading stale", since="2.0.0", group="pubsub",
-         syntax="pattern [pattern ...]")
+@command(
+    "PSUBSCRIBE",
+    arity=-2,
+    flags="pubsub noscript loading stale",
+    since="2.0.0",
+    group="pubsub",
+    syntax="pattern [pattern ...]",
+)
 def psubscribe(session: Session, argv: Argv) -> bytes:
     """Listen for messages published to channels that match patterns.
 
@@ -130,8 +165,14 @@ def psubscribe(session: Session, argv: Argv) -> bytes:
     return _join(session, b"psubscribe", argv[1:], session.broker.pubsub.psubscribe, lambda: session.subscription_count)
 
 
-@command("PUNSUBSCRIBE", arity=-1, flags="pubsub noscript loading stale", since="2.0.0", group="pubsub",
-         syntax="[pattern [pattern ...]]")
+@command(
+    "PUNSUBSCRIBE",
+    arity=-1,
+    flags="pubsub noscript loading stale",
+    since="2.0.0",
+    group="pubsub",
+    syntax="[pattern [pattern ...]]",
+)
 def punsubscribe(session: Session, argv: Argv) -> bytes:
     """Stop listening to patterns, to all when none is given.
 
@@ -145,8 +186,15 @@ def punsubscribe(session: Session, argv: Argv) -> bytes:
     )
 
 
-@command("SSUBSCRIBE", arity=-2, flags="pubsub noscript loading stale", since="7.0.0", group="pubsub",
-         syntax="shardchannel [shardchannel ...]", keys=(1, -1, 1))
+@command(
+    "SSUBSCRIBE",
+    arity=-2,
+    flags="pubsub noscript loading stale",
+    since="7.0.0",
+    group="pubsub",
+    syntax="shardchannel [shardchannel ...]",
+    keys=(1, -1, 1),
+)
 def ssubscribe(session: Session, argv: Argv) -> bytes:
     """Listen for messages published to shard channels.
 
@@ -161,8 +209,15 @@ def ssubscribe(session: Session, argv: Argv) -> bytes:
     )
 
 
-@command("SUNSUBSCRIBE", arity=-1, flags="pubsub noscript loading stale", since="7.0.0", group="pubsub",
-         syntax="[shardchannel [shardchannel ...]]", keys=(1, -1, 1))
+@command(
+    "SUNSUBSCRIBE",
+    arity=-1,
+    flags="pubsub noscript loading stale",
+    since="7.0.0",
+    group="pubsub",
+    syntax="[shardchannel [shardchannel ...]]",
+    keys=(1, -1, 1),
+)
 def sunsubscribe(session: Session, argv: Argv) -> bytes:
     """Stop listening to shard channels, to all when none is given.
 
@@ -203,8 +258,9 @@ def pubsub_channels(session: Session, argv: Argv) -> bytes:
     return _list_channels(session.broker.pubsub.channels, argv)
 
 
-@command("PUBSUB SHARDCHANNELS", arity=-2, flags="pubsub loading stale", since="7.0.0", group="pubsub",
-         syntax="[pattern]")
+@command(
+    "PUBSUB SHARDCHANNELS", arity=-2, flags="pubsub loading stale", since="7.0.0", group="pubsub", syntax="[pattern]"
+)
 def pubsub_shardchannels(session: Session, argv: Argv) -> bytes:
     """List the shard channels that have subscribers.
 
@@ -215,8 +271,14 @@ def pubsub_shardchannels(session: Session, argv: Argv) -> bytes:
     return _list_channels(session.broker.pubsub.shard_channels, argv)
 
 
-@command("PUBSUB NUMSUB", arity=-2, flags="pubsub loading stale", since="2.8.0", group="pubsub",
-         syntax="[channel [channel ...]]")
+@command(
+    "PUBSUB NUMSUB",
+    arity=-2,
+    flags="pubsub loading stale",
+    since="2.8.0",
+    group="pubsub",
+    syntax="[channel [channel ...]]",
+)
 def pubsub_numsub(session: Session, argv: Argv) -> bytes:
     """Count the subscribers of channels.
 
@@ -227,8 +289,14 @@ def pubsub_numsub(session: Session, argv: Argv) -> bytes:
     return _count_subscribers(session.broker.pubsub.channels, argv[2:])
 
 
-@command("PUBSUB SHARDNUMSUB", arity=-2, flags="pubsub loading stale", since="7.0.0", group="pubsub",
-         syntax="[shardchannel [shardchannel ...]]")
+@command(
+    "PUBSUB SHARDNUMSUB",
+    arity=-2,
+    flags="pubsub loading stale",
+    since="7.0.0",
+    group="pubsub",
+    syntax="[shardchannel [shardchannel ...]]",
+)
 def pubsub_shardnumsub(session: Session, argv: Argv) -> bytes:
     """Count the subscribers of shard channels.
 

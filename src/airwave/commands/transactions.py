@@ -5,8 +5,14 @@ from airwave.command import Argv, command
 from airwave.session import Session
 
 
-@command("MULTI", arity=1, flags="noscript loading stale fast allow_busy", since="1.2.0", group="transactions",
-         categories="transaction")
+@command(
+    "MULTI",
+    arity=1,
+    flags="noscript loading stale fast allow_busy",
+    since="1.2.0",
+    group="transactions",
+    categories="transaction",
+)
 def multi(session: Session, argv: Argv) -> bytes:
     """Begin a transaction: commands are queued until EXEC.
 
@@ -21,8 +27,14 @@ def multi(session: Session, argv: Argv) -> bytes:
     return resp.OK
 
 
-@command("EXEC", arity=1, flags="noscript loading stale skip_slowlog", since="1.2.0", group="transactions",
-         categories="transaction")
+@command(
+    "EXEC",
+    arity=1,
+    flags="noscript loading stale skip_slowlog",
+    since="1.2.0",
+    group="transactions",
+    categories="transaction",
+)
 def exec_(session: Session, argv: Argv) -> bytes:
     """Run what was queued since MULTI, with nobody else's commands in between.
 
@@ -43,8 +55,14 @@ def exec_(session: Session, argv: Argv) -> bytes:
         session.broker.executing = False
 
 
-@command("DISCARD", arity=1, flags="noscript loading stale fast allow_busy", since="2.0.0", group="transactions",
-         categories="transaction")
+@command(
+    "DISCARD",
+    arity=1,
+    flags="noscript loading stale fast allow_busy",
+    since="2.0.0",
+    group="transactions",
+    categories="transaction",
+)
 def discard(session: Session, argv: Argv) -> bytes:
     """Forget what was queued since MULTI.
 
@@ -59,8 +77,16 @@ def discard(session: Session, argv: Argv) -> bytes:
     return resp.OK
 
 
-@command("WATCH", arity=-2, flags="noscript loading stale fast allow_busy", since="2.2.0", group="transactions",
-         syntax="key [key ...]", keys=(1, -1, 1), categories="transaction")
+@command(
+    "WATCH",
+    arity=-2,
+    flags="noscript loading stale fast allow_busy",
+    since="2.2.0",
+    group="transactions",
+    syntax="key [key ...]",
+    keys=(1, -1, 1),
+    categories="transaction",
+)
 def watch(session: Session, argv: Argv) -> bytes:
     """Make the next EXEC fail if one of the keys changes before it. Airwave has no keys yet: nothing can change.
 
@@ -70,12 +96,18 @@ def watch(session: Session, argv: Argv) -> bytes:
     """
     if session.transaction is not None:
         raise errors.nested("watch")
-    session.watched = (*session.watched, *argv[1:])
+    session.watch(argv[1:])
     return resp.OK
 
 
-@command("UNWATCH", arity=1, flags="noscript loading stale fast allow_busy", since="2.2.0", group="transactions",
-         categories="transaction")
+@command(
+    "UNWATCH",
+    arity=1,
+    flags="noscript loading stale fast allow_busy",
+    since="2.2.0",
+    group="transactions",
+    categories="transaction",
+)
 def unwatch(session: Session, argv: Argv) -> bytes:
     """Forget the watched keys.
 
@@ -84,5 +116,5 @@ def unwatch(session: Session, argv: Argv) -> bytes:
     Source: https://redis.io/docs/latest/commands/unwatch/
     """
     del argv
-    session.watched = ()
+    session.watched = None
     return resp.OK

@@ -11,6 +11,7 @@ import ipaddress
 import os
 import socket
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
@@ -39,7 +40,8 @@ class Listeners:
         self._broker = broker
         self._loop = loop
         self._sockets: list[socket.socket] = []
-        self._pending: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._coming: set[socket.socket] = set()  # accepted, not yet a client
         self._unix_path = ""
         self._paused = False
         self._exhausted = False  # descriptors ran out, and no connection was accepted since
@@ -114,15 +116,16 @@ class Listeners:
             self._exhausted = False
             sock.setblocking(False)
             if not self._refused(sock, peer):
+                self._coming.add(sock)
                 task = self._loop.create_task(self._connect(sock))
-                self._pending.add(task)
-                task.add_done_callback(self._pending.discard)
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
 
     def _refused(self, sock: socket.socket, peer: object) -> bool:
         """Tell a client that may not come in why, and close."""
         settings = self._broker.settings
         reason = None
-        if len(self._broker.clients) + len(self._pending) >= settings.maxclients:
+        if len(self._broker.clients) + len(self._coming) >= settings.maxclients:
             reason = errors.MAX_CLIENTS
         elif settings.protected_mode and not settings.requirepass and not _is_local(peer):
             reason = errors.PROTECTED_MODE
@@ -144,8 +147,14 @@ class Listeners:
                 peer, local = _address(sock.getpeername()), _address(sock.getsockname())
             else:
                 peer = local = f"{self._unix_path}:0"
-            await self._loop.connect_accepted_socket(lambda: _Newcomer(self._broker, peer, local), sock)
+
+            def welcome(transport: asyncio.Transport) -> Session:
+                self._coming.discard(sock)
+                return Session(self._broker, transport, peer, local)
+
+            await self._loop.connect_accepted_socket(lambda: _Newcomer(welcome), sock)
         except OSError as error:  # it has gone again, or there is no descriptor left for it
+            self._coming.discard(sock)
             log.event("verbose", "connection failed", error=_reason(error))
             sock.close()
 
@@ -181,16 +190,13 @@ class Listeners:
 class _Newcomer(asyncio.Protocol):
     """The protocol of a transport until its session takes over."""
 
-    def __init__(self, broker: Broker, peer: str, local: str) -> None:
-        self._broker = broker
-        self._peer = peer
-        self._local = local
+    def __init__(self, welcome: Callable[[asyncio.Transport], Session]) -> None:
+        self._welcome = welcome
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports are asyncio's in all but name; a session is a protocol in all but name.
         stream = cast(asyncio.Transport, transport)
-        session = Session(self._broker, stream, self._peer, self._local)
-        stream.set_protocol(cast(asyncio.Protocol, session))
+        stream.set_protocol(cast(asyncio.Protocol, self._welcome(stream)))
 
 
 def _listening(host: str, port: int, backlog: int) -> socket.socket:

@@ -9,8 +9,8 @@ time: nothing looks at it again, and nothing that was never looked at is frozen.
 import gc
 
 # Collections of the youngest generation every so many new containers; each takes well under a millisecond.
-_YOUNG = 2_000
-_MIDDLE = 10
+_YOUNG = 1_000
+_MIDDLE = 4
 _NEVER = 1_000_000_000
 
 

@@ -7,13 +7,14 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import airwave.commands  # noqa: F401  (fills the table of commands)
 from airwave.broker import Broker
 from airwave.server import daemon, log, memory
 from airwave.server.host import LoopHost
 from airwave.server.listeners import Listeners
+from airwave.session import Session
 from airwave.settings import Settings, SettingsError
 from airwave.version import REDIS_VERSION, __version__
 
@@ -141,11 +142,11 @@ class Node:
         log.event("notice", "stopped")
 
     async def _drain(self) -> None:
-        """Send what is buffered, for at most `shutdown-timeout`; read nothing more."""
+        """Send what is buffered, for at most `shutdown-timeout`; obey nothing more."""
         broker = self._broker
         clients = list(broker.clients.values())
         for session in clients:
-            session.transport.pause_reading()
+            _Deaf.stand_before(session)
         broker.tick()
         broker.flush_everything()
         deadline = self._loop.time() + self._settings.shutdown_timeout
@@ -165,6 +166,32 @@ class Node:
             Path(path).write_text(f"{os.getpid()}\n")
         except OSError as error:
             log.event("warning", "cannot write the pid file", file=path, error=error.strerror)
+
+
+class _Deaf(asyncio.Protocol):
+    """Stands before a session when the node stops: what still comes in is read and dropped.
+
+    Not reading would be worse: when a connection with unread input is closed, the kernel resets it and drops what it
+    has not sent yet, which may be megabytes.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    @classmethod
+    def stand_before(cls, session: Session) -> None:
+        transport = cast(asyncio.Transport, session.transport)
+        transport.set_protocol(cls(session))
+        transport.resume_reading()
+
+    def pause_writing(self) -> None:
+        self._session.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._session.resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._session.connection_lost(exc)
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:

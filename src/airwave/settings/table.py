@@ -157,14 +157,14 @@ class Settings:
     fan_out_backlog_messages: int = setting(
         1_000_000,
         Integer(1, INT64_MAX, "deliveries"),
-        "Deliveries that may wait for their subscribers' turn. When more wait, slices grow until the backlog is gone "
-        "before more input is read: publishers that outrun the subscribers are slowed down.",
+        "Deliveries that may wait for their subscribers' turn. When more wait, each slice is twice the last one until "
+        "they are gone, and less input is read meanwhile: publishers that outrun the subscribers are slowed down.",
     )
     fan_out_backlog_bytes: int = setting(
         64 << 20, Memory(1), "As `fan-out-backlog-messages`, for the size of what waits."
     )
     fan_out_backlog_ms: int = setting(
-        100, Integer(1, INT32_MAX, "ms"), "As `fan-out-backlog-messages`, for how long the oldest delivery has waited."
+        500, Integer(1, INT32_MAX, "ms"), "As `fan-out-backlog-messages`, for how long the oldest delivery has waited."
     )
     route_cache_size: int = setting(
         10_000,
