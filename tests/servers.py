@@ -102,5 +102,7 @@ def connected(address: Address) -> socket.socket:
     """A connection to a server; nothing on it waits longer than the deadline."""
     sock = socket.socket(socket.AF_UNIX if isinstance(address, str) else socket.AF_INET)
     sock.settimeout(DEADLINE_S)
+    if not isinstance(address, str):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.connect(address)
     return sock

@@ -32,6 +32,7 @@ OUTSIDE = {"asyncio", "socket", "threading", "time", "random", "os", "subprocess
 # Where a source file is tested that has no test file of its own name, and why.
 TESTED_BY = {
     "settings": "test_settings.py: one table, read and written through its front door",
+    "commands/client_list.py": "commands/test_client.py: all of CLIENT",
     "commands/acl.py": "commands/test_server.py: two commands beside the others of the server",
     "commands/config.py": "commands/test_server.py: the settings themselves are in test_settings.py",
     "commands/info.py": "commands/test_server.py: the text of one command",
@@ -40,6 +41,7 @@ TESTED_BY = {
     "commands/parse.py": "oracle/test_sweep.py: wrong arguments of every command",
     "commands/syntax.py": "commands/test_introspection.py: shows in COMMAND DOCS only",
     "server/host.py": "server/test_node.py: what a node gives its broker",
+    "server/listeners.py": "server/test_limits.py: who may come in, and how many",
     "server/daemon.py": "server/test_node.py: a node in the background",
     "bench/crowd.py": "bench/test_load.py: a part of a load",
     "bench/errors.py": "bench/test_command.py: an exception",

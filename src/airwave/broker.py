@@ -182,6 +182,7 @@ class Broker:
         self.pubsub.unsubscribe_all(client)
         session = self.clients.pop(client.id, None)
         self.lagging.discard(client)
+        client.lagging = True  # nothing is written any more
         client.out.clear()
         if session is not None and session in self.monitors:
             self.monitors.remove(session)
@@ -304,8 +305,11 @@ class Broker:
             self.wake()
 
     def _end_pause_if_due(self) -> None:
-        if self.clock() >= self._pause_until_ns:
+        left_ns = self._pause_until_ns - self.clock()
+        if left_ns <= 0:
             self.unpause()
+        elif left_ns < 2_000_000:  # event loops count in ms: the timer may have been early
+            self.host.wake_after(left_ns / 1e9)
 
     def _change_tables(self) -> None:
         for session in self.clients.values():

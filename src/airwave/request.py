@@ -14,7 +14,7 @@ A read is cut behind the last request that is complete in it; when hiredis stops
 array, something left over), the read is parsed again by `_exact`, which passes over what was already handed out.
 
 What hiredis must not see, measured on 3.5: `*200000000` reserves 1.5 GB, `>` and `~` likewise; what it reads happily
-and Redis refuses: other types as arguments (`+x`, `:1`, `$-1`), nested arrays.
+and Redis refuses: other types as arguments (`+x`, `(1`, `:1`, `$-1`), nested arrays.
 Rules and limits: redis-server 7.0 `processMultibulkBuffer`, `processInlineBuffer`.
 """
 
@@ -47,7 +47,7 @@ _END_MARK = b"*0\r\n"
 _flat = chain.from_iterable
 _LONG_COUNT = re.compile(rb"\*\d{7}").search
 # A line that opens with a type no request has. Within a payload it is harmless, only slower.
-_ODD_TYPE = re.compile(rb"\r\n[%~>|+=]").search
+_ODD_TYPE = re.compile(rb"\r\n[%~>|+=(]").search
 _INTEGER = re.compile(rb"(?:0|-?[1-9]\d{0,18})\Z").match
 
 
@@ -76,7 +76,8 @@ def _is_plain(data: bytes) -> bool:
     """
     if (data[2] != _CR or _STAR in data[1:]) and _LONG_COUNT(data):
         return False
-    if 0x25 in data or 0x7E in data or 0x3E in data or 0x7C in data or 0x2B in data or 0x3D in data:  # % ~ > | + =
+    # % ~ > | reserve memory; + = ( come out as bytes. The others come out as what joining refuses.
+    if 37 in data or 126 in data or 62 in data or 124 in data or 43 in data or 61 in data or 40 in data:
         return _ODD_TYPE(data) is None
     return True
 
@@ -289,17 +290,18 @@ def _parse_whole(data: bytes) -> list[Argv] | None:
     """What hiredis makes of plain bytes; None unless they are exactly a number of well-formed requests."""
     _feed(data)
     try:
-        first = _gets()
         # Joining is the cheapest test that all arguments are bytes, no lists or numbers: otherwise a TypeError.
-        if not _has_data():  # one request, the commonest read
+        if (first := _gets()) and not _has_data():  # one request, the commonest read
             b"".join(first)
             return [first]
         # An empty request behind the data is the end mark: it comes out as itself only if the last request is complete.
         _feed(_END_MARK)
-        requests = [first]
+        requests: list[Argv] = []
         append = requests.append
-        while argv := _gets():
+        argv = first
+        while argv:
             append(argv)
+            argv = _gets()
         b"".join(_flat(requests))
         if argv == [] and not _has_data():
             return requests

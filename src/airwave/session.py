@@ -39,12 +39,12 @@ class Transaction:
         self.broken = False
         self.size = 0  # bytes held by the arguments
 
-    def queue(self, session: "Session", argv: Argv) -> bytes:
+    def queue(self, session: "Session", argv: Argv) -> bytes | None:
         """Keep a command for EXEC."""
         self.size += sum(map(len, argv))
         if self.size > session.broker.limits.buffer_max:
             session.close_over_query_limit(self.size)
-            return b""
+            return None
         self.commands.append((normal_entry(session.broker, session.command_name(argv)), argv))
         return resp.QUEUED
 

@@ -139,7 +139,7 @@ def rejection(error: CommandError, stats: CommandStats | None = None, *, replies
     return Entry(NO_COMMAND, handler, CommandStats(), monitored=False)
 
 
-def _queue(session: "Session", argv: Argv) -> bytes:
+def _queue(session: "Session", argv: Argv) -> bytes | None:
     assert session.transaction is not None
     return session.transaction.queue(session, argv)
 

@@ -325,10 +325,10 @@ def test_several_clients_wait_and_go_on_in_order(peers):
     alice, bob, carol, dave = peers(4)
     alice.do("SUBSCRIBE a", ["subscribe", "a", 1])
     dave.do(f"CLIENT PAUSE {LONG} WRITE", "OK")
-    for number in range(3):
-        for name, peer in (("bob", bob), ("carol", carol)):
+    for name, peer in (("bob", bob), ("carol", carol)):
+        for number in range(3):
             peer.sends(packed(f"PUBLISH a {name}-{number}") + packed(f"ECHO {number}"))
-    dave.do("PING", "PONG")
+        dave.do("PING", "PONG")
     dave.do("CLIENT UNPAUSE", "OK")
     for peer in (bob, carol):
         peer.gets(1, "0", 1, "1", 1, "2")

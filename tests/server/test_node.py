@@ -279,7 +279,7 @@ def test_shutdown_ends_it_with_0(start: Start, options: list[str]) -> None:
         peer.do("CLIENT", "SETNAME", "the-operator")
         peer.send("SHUTDOWN", *options)
         assert peer.read_raw() == b""
-        assert node.lines("shutdown requested by a client", f"client={peer.name}", "name=the-operator")
+        assert node.wait_for_line("shutdown requested by a client", f"client={peer.name}", "name=the-operator")
     assert node.wait() == 0
 
 

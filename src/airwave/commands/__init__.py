@@ -3,6 +3,7 @@
 from airwave.commands import (
     acl,
     client,
+    client_list,
     config,
     connection,
     introspection,
@@ -16,6 +17,7 @@ from airwave.commands import (
 __all__ = [
     "acl",
     "client",
+    "client_list",
     "config",
     "connection",
     "introspection",
