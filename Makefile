@@ -29,8 +29,9 @@ format: $(STAMP)  ## put the code into its form
 docs: $(STAMP)  ## write the generated pages anew
 	$(BIN)/python docs/generate.py
 
-bench: $(STAMP) debian  ## compare with redis-server; 30 minutes on an idle machine
+bench: $(STAMP) debian  ## compare with redis-server: about ten minutes on an idle machine
 	$(BIN)/airwave bench --save bench/results/pubsub.json
+	$(BIN)/python docs/generate.py
 
 fuzz: $(STAMP)  ## throw broken protocol at a live server for five minutes
 	$(BIN)/python tests/fuzz/fuzz.py --seconds 300

@@ -343,7 +343,7 @@ class Broker:
         """Show a command to all MONITOR clients, every byte escaped."""
         now = self.host.wall()
         words = " ".join([quoting.quoted(arg) for arg in row_shown(row, argv)])
-        peer = f"unix:{session.peer[:-2]}" if session.peer.startswith("/") else session.peer
+        peer = f"unix:{session.peer[:-2]}" if session.on_unix_socket else session.peer
         line = f"+{now:.6f} [{session.db} {peer}] {words}\r\n".encode("ascii", "backslashreplace")
         for monitor in self.monitors:
             if not monitor.out:

@@ -132,6 +132,11 @@ class Client(Subscriber):
         return sock.fileno() if sock is not None else -1
 
     @property
+    def on_unix_socket(self) -> bool:
+        """Whether it came by a Unix socket; no TCP peer has port 0."""
+        return self.peer.endswith(":0")
+
+    @property
     def is_subscriber(self) -> bool:
         """Whether it counts as a Pub/Sub client: by its output limits, by `timeout`, in CLIENT LIST."""
         return bool(self.channels or self.patterns or self.shard_channels)

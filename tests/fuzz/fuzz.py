@@ -17,6 +17,7 @@ import random
 import socket
 import struct
 import sys
+import tempfile
 import time
 from collections import deque
 from collections.abc import Callable
@@ -398,7 +399,7 @@ def main() -> int:
             print("the saved inputs do no harm")
             return 0
         print(f"seed {seed}", flush=True)
-        fuzzer = fuzz(seed, go_on, options.save or Path(f"fuzz-{seed}.jsonl"))
+        fuzzer = fuzz(seed, go_on, options.save or Path(tempfile.gettempdir(), f"airwave-fuzz-{seed}.jsonl"))
     except Failed as failure:
         print(failure, file=sys.stderr)
         return 1

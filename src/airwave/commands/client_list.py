@@ -28,7 +28,7 @@ def describe(session: Session) -> bytes:
             "c" if session.closing else "",
             "e" if "no-evict" in session.flags else "",
             "T" if "no-touch" in session.flags else "",
-            "U" if session.peer.endswith(":0") else "",
+            "U" if session.on_unix_socket else "",
         ]
     )
     fields = {

@@ -222,7 +222,7 @@ def debug(session: Session, argv: Argv) -> bytes:
     Source: https://redis.io/docs/latest/commands/debug/
     """
     allowed = session.broker.settings.enable_debug_command
-    if allowed == "no" or (allowed == "local" and not _is_local(session.peer)):
+    if allowed == "no" or (allowed == "local" and not _is_local(session)):
         raise errors.DEBUG_REFUSED
     subcommand = argv[1].lower()
     if subcommand == b"help" and len(argv) == 2:
@@ -240,9 +240,9 @@ def debug(session: Session, argv: Argv) -> bytes:
     return resp.OK
 
 
-def _is_local(peer: str) -> bool:
+def _is_local(session: Session) -> bool:
     """As Redis: the Unix socket or a loopback address."""
-    return peer.startswith(("/", "127.0.0.1:", "[::1]:"))
+    return session.on_unix_socket or session.peer.startswith(("127.0.0.1:", "[::1]:"))
 
 
 def _seconds(arg: bytes) -> float:

@@ -98,6 +98,7 @@ class Node:
         self._listeners.open()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._on_signal, number)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as Redis: a terminal that closes does not end the server
         if settings.pidfile:
             self._write_pidfile()
         memory.start()
