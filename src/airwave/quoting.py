@@ -5,8 +5,9 @@ Layer L0. Rules: `sdssplitargs` and `sdscatrepr` of redis-server.
 
 import re
 
-_SPACE = b" \t\n\r\v\f\x00"
-_PLAIN = re.compile(rb"[^ \t\n\r\v\f\x00\"']+")
+_SPACE = b" \t\n\r\v\f\x00"  # passed over before a word, and may stand behind a closing quote
+_END = b" \t\n\r\x00"  # ends a word: fewer, as in Redis
+_PLAIN = re.compile(rb"[^ \t\n\r\x00\"']+")
 _DOUBLE = re.compile(rb'"((?:\\x[0-9a-fA-F]{2}|\\.|[^"\\])*)"', re.DOTALL)
 _SINGLE = re.compile(rb"'((?:\\'|\\(?!')|[^'\\])*)'", re.DOTALL)
 _ESCAPE = re.compile(rb"\\(?:x([0-9a-fA-F]{2})|(.))", re.DOTALL)
@@ -41,7 +42,7 @@ def split_args(line: bytes) -> list[bytes] | None:
         if pos == end:
             return args
         arg = b""
-        while pos < end and line[pos] not in _SPACE:
+        while pos < end and line[pos] not in _END:
             if line[pos : pos + 1] in (b'"', b"'"):
                 double = line[pos : pos + 1] == b'"'
                 match = (_DOUBLE if double else _SINGLE).match(line, pos)
