@@ -103,6 +103,9 @@ class Wire:
             self.data += data
             return
         self._buffer += data
+        self._maybe_pause()
+
+    def _maybe_pause(self) -> None:
         if len(self._buffer) > self._high_bytes and not self._paused:
             self._paused = True
             assert self.session is not None
@@ -138,6 +141,7 @@ class Wire:
         del low
         assert high is not None
         self._high_bytes = high
+        self._maybe_pause()
 
     def get_extra_info(self, name: str) -> None: ...
 

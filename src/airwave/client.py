@@ -149,8 +149,9 @@ class Client(Subscriber):
     def apply_limits(self) -> None:
         """Take the output limits of its class: after a setting changed, or it became or ceased to be a subscriber."""
         self.limit = limit = self.output_limit()
-        # As long as the transport does not ask to pause, less than the high-water mark waits in it: so a client can only
-        # be over its limit when it lags or when one flush is large. Half the limit, so that `out` keeps the other half.
+        # As long as the transport does not ask to pause, less than the high-water mark waits in it: so a client can
+        # only be over its limit when it lags or when one flush is large. Half the limit, so that `out` keeps the other
+        # half.
         high = min([HIGH_WATER_BYTES, *[each // 2 for each in (limit.hard_bytes, limit.soft_bytes) if each]])
         self.burst_max_bytes = limit.hard_bytes - high if limit.hard_bytes else 1 << 62
         if high != self._high_water_bytes:
