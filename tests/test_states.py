@@ -80,3 +80,15 @@ def test_counters_are_those_of_the_command_in_every_state() -> None:
 def _errors(alice):  # type: ignore[no-untyped-def]
     alice.raw("AUTH secret")
     return alice.raw("INFO errorstats")
+
+
+def test_pipelines_run_in_batches_only_where_nothing_lies_over_the_command() -> None:
+    broker = Node().broker
+
+    def batched(*state: str) -> bool:
+        return table_for(broker, State(*state))[b"PUBLISH"].batch is not None
+
+    assert batched("normal")
+    assert not any(batched(name) for name in ("unauthenticated", "resp2-subscriber", "resp3-subscriber", "multi"))
+    assert not any(batched("normal", "on", pause) for pause in ("write", "all"))
+    assert not any(batched("normal", replies) for replies in ("off", "skip"))

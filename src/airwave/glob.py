@@ -23,6 +23,7 @@ import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from itertools import takewhile
+from operator import methodcaller
 
 # The order of the alternatives is the order of Redis's cases, and decides the corners. The possessive `*+` has nothing
 # to go back to, so a long class needs no memory for it.
@@ -124,9 +125,9 @@ def is_literal(pattern: bytes) -> bool:
 def _literal_ends(prefix: bytes, suffix: bytes) -> Callable[[bytes], bool]:
     """`prefix*suffix`: the shape of nearly all patterns in use."""
     if not suffix:
-        return (lambda data: data.startswith(prefix)) if prefix else bool
+        return methodcaller("startswith", prefix) if prefix else bool  # without a frame of its own: half the time
     if not prefix:
-        return lambda data: data.endswith(suffix)
+        return methodcaller("endswith", suffix)
     length_min = len(prefix) + len(suffix)
     return lambda data: len(data) >= length_min and data.startswith(prefix) and data.endswith(suffix)
 

@@ -9,7 +9,7 @@ A route that is not cached is found by looking only at patterns whose literal pr
 The loop in `deliver` is the hottest of the program. Whoever adds something to it pays for it once per delivery.
 """
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
 
 from airwave import glob
@@ -53,8 +53,8 @@ class Topic:
 
     __slots__ = ("matches", "resp2", "resp3")
 
-    def __init__(self, matches: Callable[[bytes], bool] | None = None) -> None:
-        self.matches = matches  # patterns only
+    def __init__(self, matches: Callable[[bytes], bool]) -> None:
+        self.matches = matches  # whether a channel's messages come here
         self.resp2: dict[Subscriber, None] = {}
         self.resp3: dict[Subscriber, None] = {}
 
@@ -107,7 +107,8 @@ class PubSub:
         self.channels: dict[bytes, Topic] = {}
         self.patterns: dict[bytes, Topic] = {}
         self.shard_channels: dict[bytes, Topic] = {}
-        self.routes: dict[bytes, Route] = {}
+        # Ordered, because a plain dict finds its oldest key by passing over all that were deleted before it.
+        self.routes: OrderedDict[bytes, Route] = OrderedDict()
         self._patterns_by_prefix: dict[bytes, dict[bytes, Topic]] = {}
         self._length_counts: dict[int, int] = {}  # length of a literal prefix: how many prefixes have it
         self._prefix_lengths: list[int] = []
@@ -157,12 +158,12 @@ class PubSub:
             if length > len(channel):
                 break
             for pattern, topic in self._patterns_by_prefix.get(channel[:length], _NONE).items():
-                if topic.matches is not None and topic.matches(channel):
+                if topic.matches(channel):
                     legs += _legs(topic, b"pmessage", pattern, channel)
         route = tuple(legs)
         if len(channel) <= _CACHED_NAME_BYTES_MAX:
             if len(self.routes) >= self.route_cache_max:
-                del self.routes[next(iter(self.routes))]
+                self.routes.popitem(last=False)
             self.routes[channel] = route
         return route
 
@@ -174,7 +175,7 @@ class PubSub:
             return
         topic = self.channels.get(channel)
         if topic is None:
-            topic = self.channels[channel] = Topic()
+            topic = self.channels[channel] = Topic(channel.__eq__)
         if topic.add(subscriber):
             self.routes.pop(channel, None)
         if subscriber.channels is _NONE:
@@ -219,7 +220,7 @@ class PubSub:
             return
         topic = self.shard_channels.get(channel)
         if topic is None:
-            topic = self.shard_channels[channel] = Topic()
+            topic = self.shard_channels[channel] = Topic(channel.__eq__)
         topic.add(subscriber)
         if subscriber.shard_channels is _NONE:
             subscriber.shard_channels = {}

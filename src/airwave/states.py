@@ -70,6 +70,7 @@ def _build(broker: "Broker", state: State) -> Table:
             row.handler,
             broker.command_stats[row.name],
             monitored=row.flags.isdisjoint(("admin", "skip_monitor")),
+            batch=row.batch,
         )
         entry = _in_state(entry, state)
         if state.pause == "all" or (state.pause == "write" and row.pauses_with_writes):
