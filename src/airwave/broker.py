@@ -178,12 +178,18 @@ class Broker:
         """A client has gone, or is being cut off: no trace of it stays."""
         if client.gone:
             return
-        client.gone = client.closing = True
-        self.pubsub.unsubscribe_all(client)
-        session = self.clients.pop(client.id, None)
+        client.gone = True
+        self.dismiss(client)
+        self.clients.pop(client.id, None)
         self.lagging.discard(client)
         client.lagging = True  # nothing is written any more
         client.out.clear()
+
+    def dismiss(self, client: Client) -> None:
+        """A client is about to go: it gets what waits for it, and nothing new."""
+        client.closing = True
+        self.pubsub.unsubscribe_all(client)
+        session = self.clients.get(client.id)
         if session is not None and session in self.monitors:
             self.monitors.remove(session)
         if session is not None and session in self.held:

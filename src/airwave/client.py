@@ -193,6 +193,8 @@ class Client(Subscriber):
             del self.out[:end]
             self.broker.stats.output_bytes += len(data)
             self.write(data)
+        if self.closing and not self.out and not self.gone:
+            self.transport.close()
 
     # --- limits -----------------------------------------------------------------------------------------------------
 

@@ -182,7 +182,7 @@ class RequestReader:
             if self.buffered_bytes > self.limits.buffer_max:
                 raise QueryBufferExceeded
         except (ProtocolError, QueryBufferExceeded) as error:
-            self.error = error
+            self.error = error.with_traceback(None)  # which would refer back to this reader
         self._note()
 
     def _begin(self, data: bytes, pos: int) -> tuple[int, Argv | None]:

@@ -346,10 +346,11 @@ class Session(Client):
         self.disconnect()
 
     def finish(self) -> None:
-        """Close once the transport has sent what it was given."""
+        """Close once all that waits has been sent; until then it is a client that can be listed, killed, timed out."""
         if not self.gone:
-            self.broker.forget(self)
-            self.transport.close()
+            self.broker.dismiss(self)
+            if not self.out:
+                self.transport.close()
 
     # --- commands ---------------------------------------------------------------------------------------------------
 
@@ -395,6 +396,8 @@ class Session(Client):
 
     def count_error(self, error: CommandError) -> None:
         """For INFO errorstats."""
+        # Most errors are constants: what raising them has hung on to them, frames and sessions, must not stay.
+        error.__traceback__ = error.__context__ = None
         self.broker.stats.count_error(error.code)
 
     def call(self, entry: Entry, argv: Argv) -> bytes:
