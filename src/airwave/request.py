@@ -4,8 +4,8 @@ Layer L0. A request is an array of bulk strings (`*2\r\n$4\r\nECHO\r\n$2\r\nhi\r
 hi\r\n`). Two parsers share the work, and the rule for which one sees what is the whole of this file:
 
 - **hiredis** (0.2 µs a command) parses *whole* requests only, out of one read. It was made for replies, so before it
-  may look, a read is checked for what would harm or mislead it (`_is_plain`). It never keeps part of a request over a
-  read, so nothing dangerous can be put together from two reads, and one reader serves all connections.
+  may look, a read is checked for what would harm or mislead it (`feed`, `_is_plain`). It never keeps part of a request
+  over a read, so nothing dangerous can be put together from two reads, and one reader serves all connections.
 - **`_exact`** (1 µs a command), a parser in Python that obeys Redis's own rules to the byte, gets everything else: a
   request that spans reads, inline commands, what was found suspicious or malformed, and all input of clients that have
   not authenticated, whose limits are checked header by header.
@@ -71,12 +71,12 @@ class QueryBufferExceeded(Exception):  # noqa: N818  (Redis's word for it)
 def _is_plain(data: bytes) -> bool:
     """Whether hiredis may see these bytes: no header that reserves memory, no line that opens with another type.
 
+    % ~ > | reserve memory; + = ( come out as bytes. The other types come out as what joining refuses.
     `int in bytes` is a bare memchr (15 ns; `bytes in bytes` costs seven times as much, a regular expression with a
     character class fifty times on a kilobyte). They only decide whether to look closer.
     """
-    if (data[2] != _CR or _STAR in data[1:]) and _LONG_COUNT(data):
+    if _LONG_COUNT(data):
         return False
-    # % ~ > | reserve memory; + = ( come out as bytes. The others come out as what joining refuses.
     if 37 in data or 126 in data or 62 in data or 124 in data or 43 in data or 61 in data or 40 in data:
         return _ODD_TYPE(data) is None
     return True
@@ -142,18 +142,34 @@ class RequestReader:
         Returns:
             A list when hiredis has parsed all of it, and `error` need not be looked at; otherwise an iterator.
         """
-        if self.unfinished or data[0] != _STAR or not FAST_MIN < len(data) < FAST_MAX or not _is_plain(data):
+        if self.unfinished or data[0] != _STAR or not FAST_MIN < len(data) < FAST_MAX:
             return self._exact(data)
-        if data[-1] == _LF and (requests := _parse_whole(data)):
-            return requests
-        return self._fast(data)
+        if data[-1] != _LF:
+            return self._fast(data)
+        # One small request is the commonest read, so what `_is_plain` would do is written out for it here.
+        if (
+            (data[2] != _CR or _STAR in data[1:])
+            or (37 in data or 126 in data or 62 in data or 124 in data or 43 in data or 61 in data or 40 in data)
+        ) and not _is_plain(data):
+            return self._exact(data)
+        _feed(data)
+        try:
+            if (first := _gets()) and not _has_data():
+                b"".join(first)
+                return [first]
+            if requests := _parse_rest(first):
+                return requests
+        except (hiredis.HiredisError, TypeError):
+            _renew()
+        return self._exact(data)
 
     def _fast(self, data: bytes) -> Iterable[Argv]:
         """Parse up to the last request, which goes on in the next read, with hiredis; the rest exactly."""
         cut = data.rfind(b"\r\n*") + 2
-        if cut == 1 or (requests := _parse_whole(data[:cut])) is None:
+        if cut == 1:
             return self._exact(data)
-        return chain(requests, self._exact(data[cut:]))
+        whole = self.feed(data[:cut])
+        return chain(whole, self._exact(data[cut:])) if type(whole) is list else self._exact(data)
 
     def _exact(self, data: bytes) -> Iterator[Argv]:
         """Parse by Redis's rules and keep what is unfinished.
@@ -286,26 +302,26 @@ def _integer(digits: bytes) -> int | None:
     return value if -(1 << 63) <= value < 1 << 63 else None
 
 
-def _parse_whole(data: bytes) -> list[Argv] | None:
-    """What hiredis makes of plain bytes; None unless they are exactly a number of well-formed requests."""
-    _feed(data)
-    try:
-        # Joining is the cheapest test that all arguments are bytes, no lists or numbers: otherwise a TypeError.
-        if (first := _gets()) and not _has_data():  # one request, the commonest read
-            b"".join(first)
-            return [first]
-        # An empty request behind the data is the end mark: it comes out as itself only if the last request is complete.
-        _feed(_END_MARK)
-        requests: list[Argv] = []
-        append = requests.append
-        argv = first
-        while argv:
-            append(argv)
-            argv = _gets()
-        b"".join(_flat(requests))
-        if argv == [] and not _has_data():
-            return requests
-    except (hiredis.HiredisError, TypeError):
-        pass
+def _parse_rest(first: Any) -> list[Argv] | None:
+    """What hiredis makes of bytes it has been fed; None unless they are exactly a number of well-formed requests.
+
+    Args:
+        first: the request that it has given already.
+
+    Raises:
+        hiredis.HiredisError, TypeError: they are not requests; call `_renew`.
+    """
+    # An empty request behind the data is the end mark: it comes out as itself only if the last request is complete.
+    _feed(_END_MARK)
+    requests: list[Argv] = []
+    append = requests.append
+    argv = first
+    while argv:
+        append(argv)
+        argv = _gets()
+    # Joining is the cheapest test that all arguments are bytes, no lists or numbers: otherwise a TypeError.
+    b"".join(_flat(requests))
+    if argv == [] and not _has_data():
+        return requests
     _renew()
     return None

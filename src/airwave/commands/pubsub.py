@@ -1,12 +1,14 @@
 """Publish/Subscribe: https://redis.io/docs/latest/develop/pubsub/"""
 
 from collections.abc import Callable
+from itertools import islice
 
 from airwave import resp
 from airwave.command import BATCH_MAX, Argv, command, container
 from airwave.commands.parse import help_text
 from airwave.errors import SSUBSCRIBE_WHILE_EXECUTING, subcommand_syntax
 from airwave.pubsub import Subscriber, Topic, names
+from airwave.resp import SMALL_INTEGERS
 from airwave.session import Session
 
 _NOBODY = resp.integer(0)
@@ -18,28 +20,30 @@ _BATCH_DELIVERIES_MAX = 4096
 def _publish_batch(session: Session, requests: list[Argv], first: int) -> int:
     """PUBLISH for pipelines: what costs 0.35 µs a request one by one costs 0.1 µs."""
     pubsub = session.broker.pubsub
-    routes = pubsub.routes
+    route_of = pubsub.routes.get
     append = session.out.append
-    done = deliveries = 0
-    for argv in requests[first : first + BATCH_MAX]:
-        if len(argv) != 3:
-            break
-        name, channel, message = argv
-        if name != b"PUBLISH" and name != b"publish":  # noqa: PLR1714  (a tuple would be slower)
-            break
-        done += 1
-        route = routes.get(channel)
-        if route is None:
-            route = pubsub.find_route(channel)
-        if not route:
-            append(_NOBODY)
-            continue
-        receivers = pubsub.deliver(route, message)
-        append(resp.integer(receivers))
-        deliveries += receivers
-        if deliveries > _BATCH_DELIVERIES_MAX:
-            break
-    return done
+    spelling = requests[first][0]  # of PUBLISH, else this would not have been called
+    last = first
+    deliveries = 0
+    try:
+        for name, channel, message in islice(requests, first, first + BATCH_MAX):
+            if name != spelling:
+                break
+            route = route_of(channel)
+            if route is None:
+                route = pubsub.find_route(channel)
+            if route:
+                receivers = pubsub.deliver(route, message)
+                append(SMALL_INTEGERS[receivers] if receivers < 4096 else resp.integer(receivers))
+                deliveries += receivers
+                if deliveries > _BATCH_DELIVERIES_MAX:
+                    return last + 1 - first
+            else:
+                append(_NOBODY)
+            last += 1
+    except ValueError:  # a wrong number of arguments
+        pass
+    return last - first
 
 
 @command(
