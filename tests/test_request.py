@@ -106,7 +106,7 @@ def test_any_bytes_are_read_the_same_however_they_are_cut(data: bytes, places: l
 
 
 @pytest.mark.slow
-@settings(deadline=None, suppress_health_check=SLOW_OK, max_examples=8_000)
+@settings(deadline=None, suppress_health_check=SLOW_OK, max_examples=3_000)
 @given(SOUP | mutated() | st.binary(max_size=60), PLACES, st.booleans())
 def test_any_bytes_are_read_the_same_however_they_are_cut_at_length(
     data: bytes, places: list[int], authenticated: bool

@@ -3,15 +3,15 @@ r"""Requests: bytes to argv.
 Layer L0. A request is an array of bulk strings (`*2\r\n$4\r\nECHO\r\n$2\r\nhi\r\n`) or an inline command (`ECHO
 hi\r\n`). Two parsers share the work, and the rule for which one sees what is the whole of this file:
 
-- **hiredis** (0.2 µs a command) parses *whole* requests only, out of one read. It was made for replies, so before it
+- **hiredis** parses *whole* requests only, out of one read. It was made for replies, so before it
   may look, a read is checked for what would harm or mislead it (`feed`, `_is_plain`). It never keeps part of a request
   over a read, so nothing dangerous can be put together from two reads, and one reader serves all connections.
-- **`_exact`** (1 µs a command), a parser in Python that obeys Redis's own rules to the byte, gets everything else: a
+- **`_exact`**, a parser in Python that obeys Redis's own rules to the byte but costs many times as much, gets everything else: a
   request that spans reads, inline commands, what was found suspicious or malformed, and all input of clients that have
   not authenticated, whose limits are checked header by header.
 
 A read is cut behind the last request that is complete in it; when hiredis stops somewhere else (an error, a nested
-array, something left over), the read is parsed again by `_exact`, which passes over what was already handed out.
+array, something left over), the read is parsed again by `_exact`, before anything of it has been handed out.
 
 What hiredis must not see, measured on 3.5: `*200000000` reserves 1.5 GB, `>` and `~` likewise; what it reads happily
 and Redis refuses: other types as arguments (`+x`, `(1`, `:1`, `$-1`), nested arrays.

@@ -48,7 +48,7 @@ def test_any_bytes_are_answered_as_redis_does(redis_address: Address, data: byte
 
 
 @pytest.mark.slow
-@settings(SETTINGS, max_examples=4_000)
+@settings(SETTINGS, max_examples=1_500)
 @given(data=SOUP | mutated() | st.binary(max_size=60))
 def test_any_bytes_are_answered_as_redis_does_at_length(redis_address: Address, data: bytes) -> None:
     compare(redis_address, data)
