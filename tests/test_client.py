@@ -150,7 +150,7 @@ def test_limits_follow_the_class_of_the_client_and_config_set() -> None:
 
 
 def test_a_stuck_monitor_is_bounded() -> None:
-    node, alice, bob = make(("client-output-buffer-limit", "normal 2000 0 0"))
+    node, alice, bob = make(("client-output-buffer-limit", "pubsub 2000 0 0"))
     alice.raw("UNSUBSCRIBE a")
     alice.raw("MONITOR")
     alice.wire.stuck = True
@@ -254,3 +254,15 @@ def test_a_client_that_is_no_subscriber_is_cut_off_all_the_same() -> None:
         bob.asks(["ECHO", "x" * MESSAGE])
         node.settle()
     assert bob.wire.aborted
+
+
+def test_what_a_burst_drops_is_not_sent() -> None:
+    node, alice, bob = make(
+        ("client-output-buffer-limit", "pubsub 2000 0 0"), ("slow-subscriber-policy", "drop-oldest")
+    )
+    bob.sends(b"".join([b"PUBLISH a %04d%b\r\n" % (number, b"." * MESSAGE) for number in range(60)]))
+    node.settle()
+    numbers = [int(number) for number in heard(alice)]
+    dropped = node.broker.stats.dropped_messages
+    assert dropped
+    assert numbers == list(range(dropped, 60))

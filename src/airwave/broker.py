@@ -212,13 +212,14 @@ class Broker:
             sessions, self.put_off = self.put_off, []
             for session in sessions:
                 session.go_on()
-        replying = self.replying
-        for session in replying:
+        written = 0
+        for session in self.replying:
             if session.out:
-                session.flush()
+                written += session.flush()
             if session.closing:
                 session.finish()
-        replying.clear()
+        self.replying.clear()
+        self.stats.output_bytes += written
         if self.lagging:
             now_ns = self.clock()
             for client in list(self.lagging):
@@ -231,16 +232,15 @@ class Broker:
     def _flush_slice(self) -> None:
         queue = self.fan_out
         started = self.clock()
-        left = self._slice_size(started)
+        clients = min(self._slice_size(started), len(queue))
         pop = queue.popleft
-        popped = 0
-        while queue and left:
+        written = 0
+        for _ in range(clients):
             client = pop()
-            popped += 1
             if client.out:
-                left -= 1
-                client.flush()
-        self._sweep_left -= popped
+                written += client.flush()
+        self._sweep_left -= clients
+        self.stats.output_bytes += written
         if self.spike_ns != _NEVER_NS and (elapsed := self.clock() - started) >= self.spike_ns:
             self.latency.add("fan-out", int(self.host.wall()), elapsed // 1_000_000)
 
@@ -266,7 +266,7 @@ class Broker:
         while self.fan_out:
             client = self.fan_out.popleft()
             if client.out:
-                client.flush()
+                self.stats.output_bytes += client.flush()
 
     def cron(self) -> None:
         """What is to be done `hz` times a second: rates, idle clients, soft limits."""

@@ -160,17 +160,18 @@ class Client(Subscriber):
 
     # --- writing ----------------------------------------------------------------------------------------------------
 
-    def flush(self) -> None:
-        """Write all that waits, as one write; nothing while the client lags."""
+    def flush(self) -> int:
+        """Write all that waits, as one write; nothing while the client lags. Gives the bytes written."""
         if self.lagging:
-            return
+            return 0
         out = self.out
         data = out[0] if len(out) == 1 else b"".join(out)
-        if len(data) > self.burst_max_bytes and not self._admit_burst(len(data)):
-            return
+        size = len(data)
+        if size > self.burst_max_bytes and not self._admit_burst(size):
+            return 0
         out.clear()
-        self.broker.stats.output_bytes += len(data)
         self.write(data)
+        return size
 
     def pause_writing(self) -> None:
         """The transport has more than it can send."""
@@ -222,13 +223,17 @@ class Client(Subscriber):
             self._over_soft_since_ns = 0
 
     def _admit_burst(self, size: int) -> bool:
-        """Whether one large flush is within the hard limit; if not, the policy has been applied."""
+        """Whether one large flush is within the hard limit. If not, the policy is applied, what it leaves written."""
         waiting = size + self.transport.get_write_buffer_size()
         if waiting <= self.limit.hard_bytes:
             return True
         self._counted, self._counted_bytes = len(self.out), size
         self._over(waiting, self.limit.hard_bytes, "hard limit")
-        return not self.gone
+        if left := b"".join(self.out):
+            self.out.clear()
+            self.broker.stats.output_bytes += len(left)
+            self.write(left)
+        return False
 
     def _over(self, waiting: int, allowed: int, which: str) -> None:
         if self.is_subscriber and self.broker.settings.slow_subscriber_policy == "drop-oldest":

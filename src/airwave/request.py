@@ -6,9 +6,9 @@ hi\r\n`). Two parsers share the work, and the rule for which one sees what is th
 - **hiredis** parses *whole* requests only, out of one read. It was made for replies, so before it
   may look, a read is checked for what would harm or mislead it (`feed`, `_is_plain`). It never keeps part of a request
   over a read, so nothing dangerous can be put together from two reads, and one reader serves all connections.
-- **`_exact`**, a parser in Python that obeys Redis's own rules to the byte but costs many times as much, gets everything else: a
-  request that spans reads, inline commands, what was found suspicious or malformed, and all input of clients that have
-  not authenticated, whose limits are checked header by header.
+- **`_exact`**, a parser in Python that obeys Redis's own rules to the byte but costs many times as much, gets
+  everything else: a request that spans reads, inline commands, what was found suspicious or malformed, and all input
+  of clients that have not authenticated, whose limits are checked header by header.
 
 A read is cut behind the last request that is complete in it; when hiredis stops somewhere else (an error, a nested
 array, something left over), the read is parsed again by `_exact`, before anything of it has been handed out.

@@ -172,8 +172,12 @@ class Session(Client):
         self.subscriptions_changed()
 
     def output_limit(self) -> BufferLimit:
-        """See `Client`; strangers have a small one."""
-        return super().output_limit() if self.authenticated else _UNAUTHENTICATED_OUTPUT
+        """See `Client`. Strangers have a small one; monitors that of subscribers, so that it has a bound by default."""
+        if not self.authenticated:
+            return _UNAUTHENTICATED_OUTPUT
+        if self in self.broker.monitors:
+            return self.broker.settings.client_output_buffer_limit.pubsub
+        return super().output_limit()
 
     # --- input ------------------------------------------------------------------------------------------------------
 

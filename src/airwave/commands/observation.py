@@ -27,6 +27,7 @@ def monitor(session: Session, argv: Argv) -> bytes | None:
     if session in broker.monitors:
         return None  # as in Redis
     broker.monitors.append(session)
+    session.apply_limits()
     return resp.OK
 
 
