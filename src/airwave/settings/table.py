@@ -138,8 +138,8 @@ class Settings:
         OutputLimits(),
         "What may wait to be sent to one client, by class: beyond the hard limit, or beyond the soft limit for that "
         "many seconds, `slow-subscriber-policy` applies to a subscriber and any other client is disconnected. "
-        "0: no limit. MONITOR clients have the limit of `pubsub`. `replica` is accepted and kept; Airwave has no
-        replicas.",
+        "0: no limit. MONITOR clients have the limit of `pubsub`. `replica` is accepted and kept; Airwave has no "
+        "replicas.",
     )
     slow_subscriber_policy: str = setting(
         "disconnect",
