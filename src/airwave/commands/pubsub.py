@@ -18,7 +18,7 @@ _BATCH_DELIVERIES_MAX = 4096
 
 
 def _publish_batch(session: Session, requests: list[Argv], first: int) -> int:
-    """PUBLISH for pipelines: what costs 0.35 µs a request one by one costs 0.1 µs."""
+    """PUBLISH for pipelines: no look-up, checks, clock and counters for each request, only for the batch."""
     pubsub = session.broker.pubsub
     route_of = pubsub.routes.get
     append = session.out.append
