@@ -1,6 +1,7 @@
 """The `peers` fixture (see peers.py), and the servers behind it, each started once per run when first needed."""
 
 import contextlib
+import signal
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -20,6 +21,10 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers", "unlike_redis_7_0(reason): newer than redis-server 7.0, so that it cannot be the oracle here"
     )
     config.addinivalue_line("markers", "core_only(reason): needs what only the core in memory has, such as its clock")
+    # nohup and shells that start us in the background have some signals ignored, which the programs under test inherit.
+    for number, default in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, default)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
