@@ -4,6 +4,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
+# Tests that start few processes; `make test` runs all.
+QUICK := tests/test_*.py tests/commands tests/oracle tests/server/test_log.py
+
 .PHONY: help run test check format docs bench fuzz debian clean
 
 help:  ## show this
@@ -20,7 +23,7 @@ check: $(STAMP)  ## lint, types, structure, documents, quick tests: under a minu
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python docs/generate.py --check
-	$(BIN)/pytest -q -m "not slow"
+	$(BIN)/pytest -q -m "not slow" $(QUICK)
 
 format: $(STAMP)  ## put the code into its form
 	$(BIN)/ruff check --fix .

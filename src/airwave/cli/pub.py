@@ -17,6 +17,7 @@ from airwave.cli.output import emit, say
 
 if TYPE_CHECKING:
     from redis import Redis
+    from redis.client import Pipeline
 
 # What one read of standard input takes, in bytes, and what one pipeline sends, in messages. Large enough that round
 # trips do not count, small enough that a batch is a few hundred KB in redis-py.
@@ -57,11 +58,13 @@ def _publish_lines(client: Redis, channel: bytes, url: str) -> None:
     published = delivered = 0
     with explained(url):
         client.ping()  # a wrong URL is told before anything is typed
+    # One for all batches: a Ctrl-C that comes while Python drops a pipeline would be lost in its `__del__`.
+    pipeline = client.pipeline(transaction=False)
     if sys.stdin.isatty():
         say("Each line is published: Ctrl-D ends")
     try:
         for batch in read_batches(sys.stdin.buffer):
-            delivered += _publish(client, channel, batch)
+            delivered += _publish(pipeline, channel, batch)
             published += len(batch)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
@@ -71,9 +74,8 @@ def _publish_lines(client: Redis, channel: bytes, url: str) -> None:
         emit(f"Published {published} message(s), delivered to {delivered} subscriber(s) in total")
 
 
-def _publish(client: Redis, channel: bytes, batch: list[bytes]) -> int:
+def _publish(pipeline: Pipeline, channel: bytes, batch: list[bytes]) -> int:
     """Publish in one round trip; the number of deliveries."""
-    pipeline = client.pipeline(transaction=False)
     for message in batch:
         pipeline.publish(channel, message)
     # With raise_on_error redis-py would put the message itself into the error's text.
