@@ -42,6 +42,9 @@ class FakeHost:
     def wall(self) -> float:
         return 1_800_000_000.25 + self.ns / 1e9
 
+    def wall_ms(self) -> int:
+        return int(self.wall() * 1000)
+
     def wake(self) -> None:
         self.awake = True
 

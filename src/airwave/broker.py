@@ -2,7 +2,7 @@
 
 The order of a tick, and why (DESIGN section 4):
 
-1. Clients whose input was put off go on, each for one slice of time. A client with a megabyte of pipelined commands
+1. Clients whose input was put off go on, each for one slice of time; blocked clients whose time is over. A client with a megabyte of pipelined commands
    neither stops the others nor is stopped by them.
 2. Every client with a reply is flushed: request and response stay fast, whatever is being fanned out.
 3. Clients that lag are held to their limits.
@@ -20,8 +20,12 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
 from airwave import quoting
+from airwave.blocking import Blocking
 from airwave.client import Client
 from airwave.command import Command, CommandStats, Table, all_commands
+from airwave.errors import CommandError
+from airwave.journal import Journal, JournalError
+from airwave.keyspace import Keyspace
 from airwave.latency import LatencyMonitor
 from airwave.pubsub import PubSub, Subscriber
 from airwave.request import Limits
@@ -32,6 +36,7 @@ from airwave.stats import Stats
 if TYPE_CHECKING:
     from airwave.session import Session
 
+EXPIRE_MAX = 1000  # keys that one cron removes because their time is over
 _NEVER_NS = 1 << 62
 
 
@@ -46,6 +51,9 @@ class Host(Protocol):
 
     def wall(self) -> float:
         """Unix time in seconds."""
+
+    def wall_ms(self) -> int:
+        """Unix time in ms."""
 
     def wake(self) -> None:
         """Call `Broker.tick` soon, once."""
@@ -75,9 +83,10 @@ class Broker:
     Args:
         settings: the node's own, changed in place by CONFIG SET.
         host: clock, wake-up and log.
+        journal: what keeps the data; None: nothing does.
     """
 
-    def __init__(self, settings: Settings, host: Host) -> None:
+    def __init__(self, settings: Settings, host: Host, journal: Journal | None = None) -> None:
         self.settings = settings
         self.host = host
         self.clock = host.clock
@@ -99,9 +108,16 @@ class Broker:
 
         self.fan_out: deque[Subscriber] = deque()
         self.pubsub = PubSub(self.fan_out, settings.route_cache_size)
+        self.journal = journal if journal is not None else Journal()
+        self.keyspace = Keyspace(self.journal, host.wall_ms, self._publish_notification, settings.databases)
+        self.ready = self.keyspace.ready
+        self.unconfirmed: list[tuple[Session, int, int]] = []  # replies of this turn: place in `out`, how many
+        self.refusal: CommandError | None = None  # what commands that write are told while nothing can be written
+        self.blocking = Blocking(self.keyspace, self.clock, host.wake_after)
         self.replying: list[Session] = []  # may have something in `out`; each at least once
         self.put_off: list[Session] = []  # have input that their slice of time did not reach
         self.held: list[Session] = []  # wait for the end of CLIENT PAUSE
+        self.cold: list[Session] = []  # wait for entries that are being fetched from disk
         self.awake = False
         self._sweep_left = 0  # clients
         self._slice = settings.fan_out_slice  # clients flushed in one tick
@@ -194,6 +210,13 @@ class Broker:
             self.monitors.remove(session)
         if session is not None and session in self.held:
             self.held.remove(session)
+        if session is not None and session in self.cold:
+            self.cold.remove(session)
+        if session is not None:
+            session.stop_watching()
+            if session.wait is not None:
+                self.blocking.remove(session.wait)
+                session.wait = None
 
     # --- the tick ---------------------------------------------------------------------------------------------------
 
@@ -212,6 +235,11 @@ class Broker:
             sessions, self.put_off = self.put_off, []
             for session in sessions:
                 session.go_on()
+        self.blocking.end_overdue()
+        if self.ready:
+            self.blocking.serve()
+        if self.journal.durable:
+            self.commit()
         written = 0
         for session in self.replying:
             if session.out:
@@ -279,15 +307,69 @@ class Broker:
             client.check_lag(now_ns)
         if self.settings.timeout:
             self._close_idle(now_ns)
+        self.keyspace.cron(EXPIRE_MAX)
+        if self.refusal is not None and self.journal.probe():
+            self._refuse_writes(None)
+            self.host.log("notice", "writing to the database works again: writes are accepted")
+        if self.ready or self.journal.durable:
+            self.wake()
 
     def _close_idle(self, now_ns: int) -> None:
         latest_ns = now_ns - self.settings.timeout * 1_000_000_000
         for session in list(self.clients.values()):
             # As in Redis: never subscribers, monitors and clients that wait for something.
-            exempt = session.is_subscriber or session in self.monitors or session in self.held
+            exempt = (
+                session.is_subscriber
+                or session.wait is not None
+                or session in self.monitors
+                or session in self.held
+                or session in self.cold
+            )
             if session.active_ns < latest_ns and not exempt:
                 self.host.log("verbose", "closing idle client", client=session.peer)
                 session.disconnect()
+
+    # --- keys -------------------------------------------------------------------------------------------------------
+
+    def _publish_notification(self, channel: bytes, message: bytes) -> None:
+        """Publish a keyspace notification; whoever gets it is flushed in this turn's tick."""
+        self.pubsub.publish(channel, message)
+        self.wake()
+
+    def commit(self) -> None:
+        """Make durable what this turn changed. Nothing of it has left the process yet."""
+        try:
+            self.journal.commit()
+        except JournalError as error:
+            self._undo_turn(str(error))
+        if self.unconfirmed:
+            self.unconfirmed.clear()
+
+    def _undo_turn(self, reason: str) -> None:
+        """A commit failed: what was answered becomes an error, memory goes back to what the disk has."""
+        self.host.log("error", "cannot write to the database: writes are refused until it works again", reason=reason)
+        refusal = CommandError(f"MISCONF Errors writing to the AOF file: {reason}")
+        for session, place, count in self.unconfirmed:
+            if place < len(session.out):
+                session.out[place] = refusal.reply * count
+        self.journal.reload(self.keyspace)
+        for database in self.keyspace.databases:
+            database.all_touched([*database.watchers])
+        self._refuse_writes(refusal)
+        self.blocking.serve()
+
+    def _refuse_writes(self, refusal: CommandError | None) -> None:
+        self.refusal = refusal
+        for state in [state for state in self.tables if getattr(state, "refused", False)]:
+            del self.tables[state]
+        self._change_tables()
+
+    def warm(self) -> None:
+        """What was fetched from disk is there: the commands that wait for it are run again."""
+        cold, self.cold = self.cold, []
+        self.put_off.extend(cold)
+        if cold:
+            self.wake()
 
     # --- CLIENT PAUSE -----------------------------------------------------------------------------------------------
 
@@ -350,7 +432,7 @@ class Broker:
         now = self.host.wall()
         words = " ".join([quoting.quoted(arg) for arg in row_shown(row, argv)])
         peer = f"unix:{session.peer[:-2]}" if session.on_unix_socket else session.peer
-        line = f"+{now:.6f} [{session.db} {peer}] {words}\r\n".encode("ascii", "backslashreplace")
+        line = f"+{now:.6f} [{session.database.index} {peer}] {words}\r\n".encode("ascii", "backslashreplace")
         for monitor in self.monitors:
             if not monitor.out:
                 self.fan_out.append(monitor)

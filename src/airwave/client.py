@@ -181,6 +181,8 @@ class Client(Subscriber):
 
     def resume_writing(self) -> None:
         """The transport can send again: give it what waits, a piece at a time so that little is copied."""
+        if self.broker.journal.durable:
+            self.broker.commit()  # nothing may leave before it is durable
         self.lagging = False
         self.broker.lagging.discard(self)
         self._over_soft_since_ns = 0

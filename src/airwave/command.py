@@ -83,6 +83,11 @@ class Command:
         return " ".join(match[1].split()) if match else ""
 
     @property
+    def uses_keys(self) -> bool:
+        """Whether it reads or changes keys; EXEC does through the commands that it runs."""
+        return self.group in ("stream", "generic", "string") or self.name in ("exec", "flushall", "flushdb", "dbsize")
+
+    @property
     def pauses_with_writes(self) -> bool:
         """Whether CLIENT PAUSE WRITE holds it back: it changes something, or would be sent to replicas."""
         return not self.flags.isdisjoint(("write", "may_replicate"))

@@ -43,6 +43,8 @@ class ProtocolError(CommandError):
 SYNTAX = CommandError("ERR syntax error")
 NOT_AN_INTEGER = CommandError("ERR value is not an integer or out of range")
 NOT_AN_INT = CommandError("ERR value is out of range, value must between -2147483648 and 2147483647")
+WRONG_TYPE = CommandError("WRONGTYPE Operation against a key holding the wrong kind of value")
+NO_SUCH_KEY = CommandError("ERR no such key")
 NO_AUTH = CommandError("NOAUTH Authentication required.")
 NOT_A_TIMEOUT = CommandError("ERR timeout is not an integer or out of range")
 NEGATIVE_TIMEOUT = CommandError("ERR timeout is negative")

@@ -13,17 +13,23 @@ from collections.abc import Iterator
 from itertools import chain, islice
 
 from airwave import errors, resp
+from airwave.blocking import Wait
 from airwave.broker import Broker
 from airwave.client import CLOSED, Client, Transport
 from airwave.command import COMMANDS, NO_COMMAND, Argv, CommandStats, Entry, Table
 from airwave.errors import CommandError, ProtocolError
+from airwave.keyspace import Database
 from airwave.request import RequestReader
 from airwave.resp import RESP2, RESP3, Encoder
 from airwave.settings import BufferLimit
 from airwave.states import Held, State, normal_entry, rejection, table_for
+from airwave.streams.chunk import Cold
 
 # Before AUTH Redis cuts a client off that lets more than 1 KB wait behind the 16 KB of its reply buffer.
 _UNAUTHENTICATED_OUTPUT = BufferLimit(hard_bytes=17 * 1024, soft_bytes=0, soft_seconds=0)
+
+
+_NOTHING: Iterator[Argv] = iter(())  # nothing waits behind the command that blocks a client
 
 
 class Transaction:
@@ -68,7 +74,7 @@ class Session(Client):
         "_unread_bytes",
         "active_ns",
         "authenticated",
-        "db",
+        "database",
         "encoder",
         "flags",
         "last_command",
@@ -76,6 +82,8 @@ class Session(Client):
         "requests",
         "table",
         "transaction",
+        "wait",
+        "watch_broken",
         "watched",
     )
 
@@ -85,8 +93,10 @@ class Session(Client):
         self.encoder: Encoder = RESP2
         self.requests = RequestReader(broker.limits, authenticated=self.authenticated)
         self.transaction: Transaction | None = None
-        self.watched: dict[bytes, None] | None = None  # keys, each once
-        self.db = 0
+        self.watched: dict[tuple[Database, bytes], bool] | None = None  # keys, and whether their time was over already
+        self.watch_broken = False  # a watched key has changed
+        self.wait: Wait | None = None  # the command that blocks it
+        self.database = broker.keyspace.databases[0]
         self.active_ns = self.created_ns
         self.replies = "on"
         self.flags: tuple[str, ...] = ()  # no-evict, no-touch
@@ -112,7 +122,7 @@ class Session(Client):
             name = "normal"
         broker = self.broker
         pause = "all" if broker.pause_all else "write" if broker.pause_writes else ""
-        self.table = table_for(broker, State(name, self.replies, pause))
+        self.table = table_for(broker, State(name, self.replies, pause, refused=broker.refusal is not None))
 
     def subscriptions_changed(self) -> None:
         """It became a subscriber, or is one no longer: other commands are allowed, other limits apply."""
@@ -144,14 +154,40 @@ class Session(Client):
         """WATCH: EXEC is to fail if one of these keys changes."""
         if self.watched is None:
             self.watched = {}
-        self.watched.update(dict.fromkeys(keys))
+        database = self.database
+        for key in keys:
+            if (database, key) not in self.watched:
+                value = database.values.get(key)
+                gone = value is not None and 0 < value.expires_ms <= self.broker.keyspace.now_ms()
+                self.watched[database, key] = gone
+                database.watch(key, self)
+
+    def stop_watching(self) -> None:
+        """Forget the watched keys."""
+        watched, self.watched = self.watched, None
+        self.watch_broken = False
+        for database, key in watched or ():
+            database.unwatch(key, self)
+
+    @property
+    def watch_failed(self) -> bool:
+        """Whether a watched key has changed, or its time has come, since WATCH."""
+        if self.watch_broken or not self.watched:
+            return self.watch_broken
+        now_ms = self.broker.keyspace.now_ms()
+        for (database, key), gone in self.watched.items():
+            value = database.values.get(key)
+            if value is not None and 0 < value.expires_ms <= now_ms and not gone:
+                return True
+        return False
 
     def end_transaction(self) -> Transaction:
         """EXEC or DISCARD; watched keys are forgotten as well."""
         transaction = self.transaction
         assert transaction is not None
         self.transaction = None
-        self.watched = None
+        if self.watched is not None:
+            self.stop_watching()
         self.choose_table()
         return transaction
 
@@ -162,8 +198,8 @@ class Session(Client):
         if self in broker.monitors:
             broker.monitors.remove(self)
         self.transaction = None
-        self.watched = None
-        self.db = 0
+        self.stop_watching()
+        self.database = broker.keyspace.databases[0]
         self.name = b""
         self.flags = ()
         self.replies = "on"
@@ -284,10 +320,16 @@ class Session(Client):
             self._input = iter([argv])
             broker.held.append(self)
             return before
+        except Cold:
+            self._input = iter([argv])
+            broker.cold.append(self)
+            return before
         except Exception as error:  # ours: tell the log, not the client
             self._internal_error(entry, error)
         if broker.monitors and entry.monitored:
             broker.feed_monitors(self, entry.command, argv)
+        if broker.ready:
+            broker.blocking.serve()
         now = broker.clock()
         elapsed = now - before
         # CommandStats.count, written out: the call costs more than what it does.
@@ -355,6 +397,75 @@ class Session(Client):
             self.broker.dismiss(self)
             if not self.out:
                 self.transport.close()
+
+    # --- blocking ---------------------------------------------------------------------------------------------------
+
+    def block(
+        self, keys: Argv, argv: Argv, timeout_ms: int, *, shared: bool = False, wake_ms: int = 0
+    ) -> bytes | None:
+        """A command has nothing to answer yet: it waits for one of its keys, and what is behind it waits as well.
+
+        Args:
+            argv: the request to be run again then.
+            timeout_ms: how long it may wait; 0: for ever.
+            shared: see `Wait`.
+            wake_ms: run it again at this Unix time in any case; 0: not.
+
+        Returns:
+            No reply; or that of a command that may not wait, because it is part of a transaction.
+        """
+        broker = self.broker
+        if broker.executing:
+            return self.encoder.null_array
+        wait = self.wait
+        if wait is None:
+            deadline_ns = broker.clock() + timeout_ms * 1_000_000 if timeout_ms else 0
+            wait = self.wait = Wait(self, keys, argv, deadline_ns, shared=shared)
+            self._input = _NOTHING
+            broker.blocking.add(wait)
+        if wake_ms:
+            broker.blocking.wake_at(wait, wake_ms)
+        return None
+
+    def retry(self, wait: Wait) -> bytes | None:
+        """Run a blocked command again: its reply; None when it goes on waiting, or has failed."""
+        entry = normal_entry(self.broker, wait.argv[0].lower().decode())
+        try:
+            reply = entry.handler(self, wait.argv)
+        except CommandError as error:
+            self.unblock(self.fail(entry, error))
+            return None
+        except Cold:
+            self._end_wait(wait.argv)
+            return None
+        if reply is not None:
+            self.unblock(reply)
+        return reply
+
+    def unblock(self, reply: bytes) -> None:
+        """Answer the command that blocks the client; what waits behind it goes on in the next tick."""
+        if self.replies in ("on", "skipped"):
+            if self.broker.journal.durable:
+                self.broker.unconfirmed.append((self, len(self.out), 1))
+            self.out.append(reply)
+        self._end_wait()
+
+    def _end_wait(self, *again: Argv) -> None:
+        wait = self.wait
+        assert wait is not None
+        assert self._input is not None
+        self.wait = None
+        broker = self.broker
+        broker.blocking.remove(wait)
+        if again:
+            self._input = chain(again, self._input)
+        elif self._input is _NOTHING and not self._unread:
+            self._input = None
+            broker.replying.append(self)
+            broker.wake()
+            return
+        broker.put_off.append(self)
+        broker.wake()
 
     # --- commands ---------------------------------------------------------------------------------------------------
 

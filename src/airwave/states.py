@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from airwave import errors
 from airwave.command import NO_COMMAND, Argv, CommandStats, Entry, Handler, Table, all_commands
 from airwave.errors import CommandError
+from airwave.streams.chunk import Cold
 
 if TYPE_CHECKING:
     from airwave.broker import Broker
@@ -40,11 +41,13 @@ class State:
         name: see the top of this file.
         replies: "on", "off" or "skip" (CLIENT REPLY).
         pause: "", "write" or "all" (CLIENT PAUSE).
+        refused: commands that write are refused, because nothing can be written to disk.
     """
 
     name: str
     replies: str = "on"
     pause: str = ""
+    refused: bool = False
 
 
 class Held(Exception):  # noqa: N818  (an event, not a fault)
@@ -72,7 +75,14 @@ def _build(broker: "Broker", state: State) -> Table:
             monitored=row.flags.isdisjoint(("admin", "skip_monitor")),
             batch=row.batch,
         )
+        if broker.journal.durable and row.uses_keys:
+            entry = _noted(broker, entry)
         entry = _in_state(entry, state)
+        if state.refused and broker.refusal is not None and state.name != "unauthenticated":
+            if "write" in row.flags:
+                entry = entry.replaced(rejecting(broker.refusal, entry.stats))
+            elif row.name == "exec":
+                entry = _wrapped(entry, _refuse_writes(entry.handler, broker.refusal, entry.stats))
         if state.pause == "all" or (state.pause == "write" and row.pauses_with_writes):
             entry = entry.replaced(_hold)
         elif state.pause == "write" and row.name == "exec":
@@ -106,7 +116,7 @@ def _in_state(entry: Entry, state: State) -> Entry:
     if name == "multi" and row.name not in _NOT_QUEUED:
         return entry.replaced(_queue)
     if state.replies == "on" and row.name in _PUBLISHES.get(name, ()):
-        return _wrapped(entry, _reply_first(row.handler))
+        return _wrapped(entry, _reply_first(entry.handler))
     return entry
 
 
@@ -162,6 +172,45 @@ def _hold_writes(handler: Handler) -> Handler:
     return execute
 
 
+def _refuse_writes(handler: Handler, refusal: CommandError, stats: CommandStats) -> Handler:
+    """EXEC while nothing can be written: refused if something in it writes."""
+    reject = rejecting(refusal, stats)
+
+    def execute(session: "Session", argv: Argv) -> bytes | None:
+        queued = session.transaction.commands if session.transaction else []
+        if any("write" in entry.command.flags for entry, _ in queued):
+            return reject(session, argv)
+        return handler(session, argv)
+
+    return execute
+
+
+def _noted(broker: "Broker", entry: Entry) -> Entry:
+    """A command whose reply must not leave before what the turn has changed is durable: the broker knows of it.
+
+    What only reads is noted if something was noted before it: else it has seen nothing that could be undone.
+    """
+    handler, batch, reads = entry.handler, entry.batch, "readonly" in entry.command.flags
+    unconfirmed = broker.unconfirmed
+
+    def run(session: "Session", argv: Argv) -> bytes | None:
+        reply = handler(session, argv)
+        if reply is not None and session.replies == "on" and not (reads and not unconfirmed):
+            unconfirmed.append((session, len(session.out), 1))
+        return reply
+
+    def run_batch(session: "Session", requests: list[Argv], first: int) -> int:
+        assert batch is not None
+        calls = batch(session, requests, first)
+        if calls:
+            unconfirmed.append((session, len(session.out) - 1, calls))
+        return calls
+
+    return Entry(
+        entry.command, run, entry.stats, monitored=entry.monitored, batch=run_batch if batch is not None else None
+    )
+
+
 def _reply_first(handler: Handler) -> Handler:
     """A RESP3 client that publishes to itself gets the reply first, then the message (Redis 7.2)."""
 
@@ -188,7 +237,7 @@ def _muted(handler: Handler, *, once: bool, answered: bool = False) -> Handler:
             reply = handler(session, argv)
         except CommandError as error:
             session.count_error(error)
-        except Held:
+        except (Held, Cold):
             session.replies = "skip" if once else "off"
             raise
         if session.replies == "skipped":

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal
 
+from airwave.bench.program import Appendfsync
 from airwave.bench.servers import Server
 
 Unit = Literal["per second", "bytes", "ms"]
@@ -41,7 +42,7 @@ class Sample:
     Attributes:
         values: by the metric's key.
         seconds: how long the measurement took.
-        operations: what `cpu_us` is divided by: deliveries, or requests where nobody subscribes; 0: neither.
+        operations: what `cpu_us` is divided by: deliveries, entries, or requests where there are neither; 0: none.
         cpu_us: the server's CPU time per operation, in µs; None when it was not measured.
         waited_s: how long the server was ready to run but something else had its core: noise. None: not measured.
         load_busy: share of the time in which the load generator was busy, 0 to 1; None when there is no load.
@@ -70,6 +71,7 @@ class Scenario:
             what `calibrate` found, or 0.
         calibrate: measures on the Redis side, before all rounds, the rate at which both sides are then driven.
         fresh: every measurement gets a server started for it.
+        appendfsync: how the servers write to disk; None: not at all.
     """
 
     name: str
@@ -78,6 +80,7 @@ class Scenario:
     open: Callable[[Server, float], AbstractContextManager[Measure]]
     calibrate: Callable[[Server], float] | None = None
     fresh: bool = False
+    appendfsync: Appendfsync | None = None
 
 
 Facts = dict[str, float | str | bool]
@@ -90,9 +93,23 @@ class Check:
     Attributes:
         run: does it for about that many seconds and says what it saw; `"passed"` is the verdict.
         seconds: how long, unless the user says otherwise.
+        appendfsync: how Airwave writes to disk; None: not at all.
+        by_name_only: it takes minutes, so it is run only when it is asked for by its name.
     """
 
     name: str
     about: str
     run: Callable[[Server, float], Facts]
     seconds: float
+    appendfsync: Appendfsync | None = None
+    by_name_only: bool = False
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Loads that belong together, and whose results are kept in one file."""
+
+    name: str
+    about: str
+    scenarios: Sequence[Scenario]
+    checks: Sequence[Check]

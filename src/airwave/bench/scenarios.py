@@ -16,7 +16,7 @@ from airwave.bench.load import LATE_NS_MAX, Crowd, Load
 from airwave.bench.model import Check, Measure, Metric, Sample, Scenario
 from airwave.bench.paced import CHANNEL, Listener, PacedPublisher, Prober, drive, percentile
 from airwave.bench.plans import Plan, one_channel, own_channels, patterns
-from airwave.bench.servers import Server
+from airwave.bench.servers import Cost, Server
 from airwave.bench.wire import close_all, subscribe_all
 
 CALIBRATE_S = 1.0
@@ -30,29 +30,13 @@ SETTLE_S = 14.0
 Opened = Callable[[Server, float], AbstractContextManager[Measure]]
 
 
-class _Cost:
-    """The server's CPU and waiting time since this was made."""
-
-    def __init__(self, server: Server) -> None:
-        self._server = server
-        self._cpu_s, self._waited_s = server.cpu_s(), server.waited_s()
-
-    def cpu_us_per(self, operations: int) -> float | None:
-        now_s = self._server.cpu_s()
-        return None if now_s is None or self._cpu_s is None else (now_s - self._cpu_s) * 1e6 / max(operations, 1)
-
-    def waited_s(self) -> float | None:
-        now_s = self._server.waited_s()
-        return None if now_s is None or self._waited_s is None else now_s - self._waited_s
-
-
 def _closed_loop(name: str, about: str, target: float, plan: Callable[[], Plan]) -> Scenario:
     @contextmanager
     def opened(server: Server, _: float) -> Iterator[Measure]:
         with Load(server.address, plan()) as load:
 
             def measure(seconds: float) -> Sample:
-                cost = _Cost(server)
+                cost = Cost(server)
                 done = load.run(seconds)
                 return Sample(
                     {"rate": done.deliveries / done.seconds},
@@ -75,7 +59,7 @@ def _redis_benchmark(name: str, about: str, target: float, pipeline: int) -> Sce
 
         def measure(seconds: float) -> Sample:
             requests = max(1000, int(rate * seconds))
-            cost = _Cost(server)
+            cost = Cost(server)
             per_second, busy = _benchmark(server, pipeline, requests)
             cpu_us, waited_s = cost.cpu_us_per(requests), cost.waited_s()
             return Sample({"rate": per_second}, requests / per_second, requests, cpu_us, waited_s, busy)
@@ -161,7 +145,7 @@ def _paced(subscribers: int, take_times: "TakeTimes", listeners: int = 0) -> Ope
 
             def measure(seconds: float) -> Sample:
                 publisher = PacedPublisher(server.address, rate_per_s, subscribers)
-                cost, start_s, before_bytes = _Cost(server), time.perf_counter(), rest.received_bytes
+                cost, start_s, before_bytes = Cost(server), time.perf_counter(), rest.received_bytes
                 with publisher.sock:
                     values, busy = take_times(server, publisher, heard, rest, seconds)
                 expected_bytes = before_bytes + publisher.published * len(lazy) * len(Listener.FRAME)

@@ -1,28 +1,21 @@
-"""Starting, pinning, measuring and ending the servers. Only what was started here is ever ended, by its process id."""
+"""The servers: started for a measurement or found running, and what they cost."""
 
 import os
 import resource
-import shutil
 import socket
-import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from airwave.bench.errors import BenchError
+from airwave.bench.program import Appendfsync, Argv, Cores, Program, Setup, free_port
 from airwave.bench.wire import Address, ask, connect
 
 START_S_MAX = 15.0
-STOP_S_MAX = 10.0
-# More than the largest crowd (10,000 subscribers and a few more); both servers refuse clients past it.
-CLIENTS_MAX = 15_000
-
-Argv = Callable[[int], Sequence[str]]
 
 
 @dataclass(frozen=True)
@@ -32,11 +25,13 @@ class Server:
     Attributes:
         name: what the report calls it.
         pid: its process id, None when it runs elsewhere; then its CPU and memory are not measured.
+        program: what it was started from; None when it was not started here.
     """
 
     name: str
     address: Address
     pid: int | None
+    program: Program | None = None
 
     def cpu_s(self) -> float | None:
         """CPU time of all its threads so far, in seconds; None when it runs elsewhere."""
@@ -78,125 +73,61 @@ def _schedstat_s(pid: int, field: int) -> float:
         raise BenchError(f"cannot read CPU times of process {pid}: it has died, or /proc is not there") from error
 
 
-@dataclass(frozen=True)
-class Cores:
-    """Which core the server runs on and which the load; both None when there is only one core."""
+class Cost:
+    """A server's CPU and waiting time since this was made."""
 
-    server: int | None
-    load: int | None
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._cpu_s, self._waited_s = server.cpu_s(), server.waited_s()
 
-    @staticmethod
-    def choose() -> "Cores":
-        """The first two cores that this process may use."""
-        usable = sorted(os.sched_getaffinity(0))
-        return Cores(usable[0], usable[1]) if len(usable) > 1 else Cores(None, None)
+    def cpu_us_per(self, operations: int) -> float | None:
+        """CPU time per operation, in µs; None when the server runs elsewhere."""
+        now_s = self._server.cpu_s()
+        return None if now_s is None or self._cpu_s is None else (now_s - self._cpu_s) * 1e6 / max(operations, 1)
 
-    def pin_load(self) -> None:
-        """Move this process, and what it starts from now on, to the load's core."""
-        if self.load is not None:
-            os.sched_setaffinity(0, {self.load})
-
-    def pin_server(self) -> None:
-        """Move this process, and what it starts from now on, to the server's core."""
-        if self.server is not None:
-            os.sched_setaffinity(0, {self.server})
-
-    def release(self) -> None:
-        """Let this process run on both cores again."""
-        if self.server is not None and self.load is not None:
-            os.sched_setaffinity(0, {self.server, self.load})
-
-
-def airwave_argv(port: int) -> list[str]:
-    """Airwave as it is measured: Pub/Sub output limits off, as for Redis, and nothing on disk."""
-    return [sys.executable, "-m", "airwave", "serve", *_options(port)]
-
-
-def redis_argv(port: int) -> list[str]:
-    """redis-server as it is measured.
-
-    Raises:
-        BenchError: redis-server is not installed.
-    """
-    program = shutil.which("redis-server")
-    if program is None:
-        raise BenchError("redis-server is not installed: install it, or compare with --against redis://HOST:PORT")
-    return [program, *_options(port)]
-
-
-def _options(port: int) -> list[str]:
-    options = {
-        "port": str(port),
-        "bind": "127.0.0.1",
-        "client-output-buffer-limit": "pubsub 0 0 0",
-        "maxclients": str(CLIENTS_MAX),
-        "save": "",
-        "appendonly": "no",
-        "loglevel": "warning",
-    }
-    return [word for name, value in options.items() for word in (f"--{name}", value)]
+    def waited_s(self) -> float | None:
+        """Time in which it was ready but something else had its core, in seconds; None when it runs elsewhere."""
+        now_s = self._server.waited_s()
+        return None if now_s is None or self._waited_s is None else now_s - self._waited_s
 
 
 @contextmanager
-def started(name: str, argv: Argv, cores: Cores) -> Iterator[Server]:
+def started(name: str, argv: Argv, cores: Cores, appendfsync: Appendfsync | None = None) -> Iterator[Server]:
     """Start a server on a free port of 127.0.0.1, pinned to its core, and end it afterwards.
 
+    It has a directory of its own, which is removed afterwards.
+
     Args:
-        argv: makes the command line for a port.
+        argv: makes its command line.
+        appendfsync: when what is appended to its log on disk is synced; None: nothing is on disk.
 
     Raises:
         BenchError: it did not come up; the text has its last line of output.
     """
-    port = free_port()
     with ExitStack() as stack:
-        directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="airwave-bench-"))
-        log = stack.enter_context(open(Path(directory) / "log", "w+b"))
-        # A child inherits the affinity, so all its threads are pinned from their first instruction.
-        cores.pin_server()
-        try:
-            process = subprocess.Popen(
-                argv(port), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, cwd=directory
-            )
-        except OSError as error:
-            raise BenchError(f"cannot start {name}: {error.strerror} ({argv(port)[0]})") from error
-        finally:
-            cores.pin_load()
-        stack.callback(_end, process)
-        address = Address("127.0.0.1", port)
-        _await_listening(name, process, address, Path(directory) / "log")
-        yield Server(name, address, process.pid)
+        root = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="airwave-bench-")))
+        directory = root / "data"
+        directory.mkdir()
+        program = Program(name, argv, Setup(free_port(), directory, appendfsync), root / "log", cores)
+        stack.callback(program.end)
+        pid = program.begin()
+        address = Address("127.0.0.1", program.setup.port)
+        _await_listening(program, address)
+        yield Server(name, address, pid, program)
 
 
-def _await_listening(name: str, process: "subprocess.Popen[bytes]", address: Address, log: Path) -> None:
+def _await_listening(program: Program, address: Address) -> None:
     deadline_s = time.monotonic() + START_S_MAX
     while True:
         try:
             socket.create_connection((address.host, address.port), timeout=1).close()
             return
         except OSError:
-            said = (log.read_text(errors="replace").strip().splitlines() or ["it said nothing"])[-1]
-            if process.poll() is not None:
-                raise BenchError(f"{name} ended with code {process.returncode} at start: {said}") from None
+            program.check_alive()
             if time.monotonic() > deadline_s:
-                raise BenchError(f"{name} does not listen on port {address.port}: {said}") from None
+                said = program.last_words()
+                raise BenchError(f"{program.name} does not listen on port {address.port}: {said}") from None
             time.sleep(0.02)
-
-
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    process.terminate()
-    try:
-        process.wait(STOP_S_MAX)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-def free_port() -> int:
-    """A TCP port of 127.0.0.1 on which nothing listens right now."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
 
 
 def running(url: str) -> Server:

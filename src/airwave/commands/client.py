@@ -164,19 +164,25 @@ def client_unpause(session: Session, argv: Argv) -> bytes:
     categories="connection",
 )
 def client_unblock(session: Session, argv: Argv) -> bytes:
-    """Wake a client that waits in a blocking command. Airwave has no blocking command yet.
+    """Wake a client that waits in a blocking command, as if its time were over or with an error.
 
     Reply: integer, 1 if the client was woken, else 0.
     Cost: O(1)
     Source: https://redis.io/docs/latest/commands/client-unblock/
     """
-    del session
     if len(argv) > 4:
         raise errors.subcommand_syntax("client", argv[1])
-    if len(argv) == 4 and argv[3].lower() not in (b"timeout", b"error"):
+    reason = argv[3].lower() if len(argv) == 4 else b"timeout"
+    if reason not in (b"timeout", b"error"):
         raise CommandError("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")
-    integer(argv[2])
-    return resp.integer(0)
+    blocked = session.broker.clients.get(integer(argv[2]))
+    if blocked is None or blocked.wait is None:
+        return resp.integer(0)
+    blocked.unblock(blocked.encoder.null_array if reason == b"timeout" else _UNBLOCKED.reply)
+    return resp.integer(1)
+
+
+_UNBLOCKED = CommandError("UNBLOCKED client unblocked via CLIENT UNBLOCK")
 
 
 @command("CLIENT GETREDIR", arity=2, flags=OWN, since="6.0.0", group="connection", categories="connection")

@@ -117,7 +117,7 @@ def select(session: Session, argv: Argv) -> bytes:
         raise errors.NOT_AN_INT
     if not 0 <= index < session.broker.settings.databases:
         raise errors.DB_INDEX_RANGE
-    session.db = index
+    session.database = session.broker.keyspace.databases[index]
     return resp.OK
 
 

@@ -82,7 +82,7 @@ def _clients(broker: Broker) -> Fields:
         ("connected_clients", len(broker.clients)),
         ("cluster_connections", 0),
         ("maxclients", broker.settings.maxclients),
-        ("blocked_clients", len(broker.held)),
+        ("blocked_clients", len(broker.held) + len(broker.blocking.waits)),
         ("tracking_clients", 0),
         ("pubsub_clients", sum([client.is_subscriber for client in broker.clients.values()])),
         ("clients_in_timeout_table", 0),

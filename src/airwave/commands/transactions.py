@@ -38,21 +38,25 @@ def multi(session: Session, argv: Argv) -> bytes:
 def exec_(session: Session, argv: Argv) -> bytes:
     """Run what was queued since MULTI, with nobody else's commands in between.
 
-    Reply: array of the commands' replies. The error `EXECABORT` when a command was refused while queuing.
+    Reply: array of the commands' replies; null when a watched key has changed. The error `EXECABORT` when a command was refused while queuing.
     Cost: that of the commands.
     Source: https://redis.io/docs/latest/commands/exec/
     """
     del argv
     if session.transaction is None:
         raise errors.nested("exec")
+    failed = session.watch_failed
     transaction = session.end_transaction()
     if transaction.broken:
         raise errors.EXEC_ABORT
-    session.broker.executing = True
+    if failed:
+        return session.encoder.null_array
+    broker = session.broker
+    broker.executing = broker.journal.patient = True
     try:
         return resp.array([session.call(entry, queued) for entry, queued in transaction.commands])
     finally:
-        session.broker.executing = False
+        broker.executing = broker.journal.patient = False
 
 
 @command(
@@ -88,7 +92,7 @@ def discard(session: Session, argv: Argv) -> bytes:
     categories="transaction",
 )
 def watch(session: Session, argv: Argv) -> bytes:
-    """Make the next EXEC fail if one of the keys changes before it. Airwave has no keys yet: nothing can change.
+    """Make the next EXEC fail if one of the keys changes before it.
 
     Reply: `OK`.
     Cost: O(N) for N keys.
@@ -116,5 +120,5 @@ def unwatch(session: Session, argv: Argv) -> bytes:
     Source: https://redis.io/docs/latest/commands/unwatch/
     """
     del argv
-    session.watched = None
+    session.stop_watching()
     return resp.OK

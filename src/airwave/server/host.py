@@ -40,6 +40,10 @@ class LoopHost:
         self._loop = loop
         self._stop = stop
 
+    def wall_ms(self) -> int:
+        """See `Host`."""
+        return time.time_ns() // 1_000_000
+
     def wake(self) -> None:
         """See `Host`."""
         self._loop.call_soon(self.tick)

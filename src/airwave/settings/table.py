@@ -147,7 +147,7 @@ class Settings:
         "A subscriber beyond its output limit is disconnected, as in Redis, or loses its oldest whole messages. Both "
         "are counted and logged.",
     )
-    databases: int = setting(16, Integer(1, INT32_MAX), "Number of databases that SELECT knows.", mutable=False)
+    databases: int = setting(16, Integer(1, 16_384), "Number of databases that SELECT knows.", mutable=False)
 
     fan_out_slice: int = setting(
         16,

@@ -1,0 +1,353 @@
+"""A stream: entries in ID order, in sealed chunks and an open one; and its consumer groups.
+
+Reading a range is: find the chunk, find the place in it, slice, join. Whatever needs the entries of a sealed chunk
+that is on disk only first asks the journal to fetch it, before anything is changed: the journal may stop the command
+with `Cold`, which is then run again.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+
+from airwave import journal as effects
+from airwave.journal import Journal
+from airwave.streams import ids as entry_ids
+from airwave.streams.chunk import BYTES_MAX, ENTRIES_MAX, Chunk, OpenChunk
+from airwave.streams.group import Group
+from airwave.streams.idempotency import Producers
+from airwave.streams.ids import ID_MAX, SEQ_BITS
+from airwave.value import Value
+
+Span = tuple["Chunk | OpenChunk", int, int]
+"""Live entries that stand together: a chunk, the position of the first, the position behind the last."""
+
+
+class Stream(Value):
+    """A stream.
+
+    Attributes:
+        sealed: its sealed chunks, oldest first; `firsts`: for each an ID not above its first and above all before it.
+        tail: the open chunk.
+        length: live entries.
+        last_id: the greatest ID it ever had, or that XSETID gave it.
+        added: entries ever added.
+        max_deleted: the greatest ID ever deleted by XDEL; 0: none.
+        groups: by name.
+        producers: idempotent IDs it remembers.
+        trimmed: entries were trimmed since the last commit.
+        altered: sealed chunks that lost entries since the journal last wrote them; it empties this.
+    """
+
+    __slots__ = (
+        "added",
+        "altered",
+        "firsts",
+        "groups",
+        "last_group",
+        "last_id",
+        "length",
+        "max_deleted",
+        "producers",
+        "sealed",
+        "tail",
+        "trimmed",
+    )
+
+    kind = b"stream"
+
+    def __init__(self, number: int, journal: Journal) -> None:
+        super().__init__(number, journal)
+        self.sealed: list[Chunk] = []
+        self.firsts: list[int] = []
+        self.tail = OpenChunk()
+        self.length = 0
+        self.last_id = 0
+        self.added = 0
+        self.max_deleted = 0
+        self.groups: dict[bytes, Group] = {}
+        self.last_group = 0  # number of the youngest group ever
+        self.producers = Producers()
+        self.trimmed = False
+        self.altered: set[Chunk] = set()
+
+    # --- adding -----------------------------------------------------------------------------------------------------
+
+    def next_id(self, now_ms: int) -> int:
+        """The ID of an entry added at this time; above `ID_MAX` when there is none left."""
+        entry_id = now_ms << SEQ_BITS
+        return entry_id if entry_id > self.last_id else self.last_id + 1
+
+    def append(self, entry_id: int, entry: bytes) -> None:
+        """Add an entry at the end.
+
+        Args:
+            entry_id: above `last_id`.
+            entry: encoded, see `airwave.streams.chunk`.
+        """
+        tail = self.tail
+        tail.members.append(entry_id)
+        tail.items.append(entry)
+        tail.size += len(entry)
+        self.last_id = entry_id
+        self.added += 1
+        self.length += 1
+        if self.clean:
+            self.clean = False
+            self.journal.touch(self)
+        if len(tail.members) >= ENTRIES_MAX or tail.size >= BYTES_MAX:
+            self.seal()
+
+    def seal(self) -> None:
+        """Close the open chunk, which is not empty."""
+        chunk = self.tail.sealed()
+        self.tail = OpenChunk()
+        self.sealed.append(chunk)
+        self.firsts.append(chunk.first)
+        self.journal.sealed(self, chunk)
+
+    def changed(self) -> None:
+        """Its metadata changed: have the journal look at it."""
+        if self.clean:
+            self.clean = False
+            self.journal.touch(self)
+
+    # --- reading ----------------------------------------------------------------------------------------------------
+
+    @property
+    def first_id(self) -> int:
+        """The ID of the first live entry; 0 when there is none."""
+        if self.sealed:
+            return self.sealed[0].first
+        return self.tail.members[0] if self.tail.members else 0
+
+    def spans(self, lower: int, upper: int = ID_MAX, limit: int | None = None) -> list[Span]:
+        """The first live entries in a range of IDs.
+
+        Args:
+            lower, upper: the first and last ID inside.
+            limit: at most so many entries; None: all.
+
+        Raises:
+            Cold: see `Journal.fetch`.
+        """
+        tail = self.tail
+        if not self.sealed or (tail.members and lower >= tail.members[0]):
+            chunks: Sequence[Chunk | OpenChunk] = (tail,)
+        else:
+            chunks = self._candidates(lower, upper, limit)
+        spans: list[Span] = []
+        left = limit if limit is not None else self.length
+        for chunk in chunks:
+            for start, stop in chunk.runs(chunk.position(lower), chunk.position(upper + 1)):
+                if stop - start >= left:
+                    if left > 0:
+                        spans.append((chunk, start, start + left))
+                    return spans
+                spans.append((chunk, start, stop))
+                left -= stop - start
+        return spans
+
+    def spans_back(self, lower: int, upper: int = ID_MAX, limit: int | None = None) -> list[Span]:
+        """The last live entries in a range of IDs, last span first; within a span the order stays ascending."""
+        spans: list[Span] = []
+        left = limit if limit is not None else self.length
+        for chunk in self._candidates_back(lower, upper, limit):
+            for start, stop in reversed([*chunk.runs(chunk.position(lower), chunk.position(upper + 1))]):
+                if stop - start >= left:
+                    if left > 0:
+                        spans.append((chunk, stop - left, stop))
+                    return spans
+                spans.append((chunk, start, stop))
+                left -= stop - start
+        return spans
+
+    def _candidates(self, lower: int, upper: int, limit: int | None) -> list[Chunk | OpenChunk]:
+        """The chunks where such entries may be, in memory."""
+        sealed = self.sealed
+        place = max(0, bisect_right(self.firsts, lower) - 1)
+        found: list[Chunk | OpenChunk] = []
+        left = limit if limit is not None else self.length
+        while place < len(sealed) and left > 0:
+            chunk = sealed[place]
+            place += 1
+            if chunk.first > upper:
+                break
+            if chunk.last < lower:
+                continue
+            found.append(chunk)
+            if chunk.first >= lower:
+                left -= chunk.live
+        else:
+            if left > 0:
+                found.append(self.tail)
+        self.load(found)
+        return found
+
+    def _candidates_back(self, lower: int, upper: int, limit: int | None) -> list[Chunk | OpenChunk]:
+        sealed = self.sealed
+        found: list[Chunk | OpenChunk] = []
+        left = limit if limit is not None else self.length
+        if self.tail.members and upper >= self.tail.members[0]:
+            found.append(self.tail)
+            if upper >= self.tail.members[-1]:
+                left -= self.tail.live
+        place = bisect_right(self.firsts, upper) - 1
+        while place >= 0 and left > 0:
+            chunk = sealed[place]
+            place -= 1
+            if chunk.last < lower:
+                break
+            if chunk.first > upper:
+                continue
+            found.append(chunk)
+            if chunk.last <= upper:
+                left -= chunk.live
+        self.load(found)
+        return found
+
+    def load(self, chunks: "Iterable[Chunk | OpenChunk]") -> None:
+        """Have the entries of chunks in memory; see `Journal.fetch`."""
+        missing = []
+        for chunk in chunks:
+            if type(chunk) is Chunk:
+                chunk.used = True
+                if chunk.blob is None:
+                    missing.append(chunk)
+        if missing:
+            self.journal.fetch(missing)
+
+    def entry(self, entry_id: int) -> bytes | None:
+        """One live entry, encoded; None when there is none of this ID."""
+        spans = self.spans(entry_id, entry_id, 1)
+        return spans[0][0].entries(spans[0][1], spans[0][2]) if spans else None
+
+    def has(self, entry_id: int) -> bool:
+        """Whether there is a live entry of this ID."""
+        return bool(self.spans(entry_id, entry_id, 1))
+
+    # --- deleting ---------------------------------------------------------------------------------------------------
+
+    def chunk_of(self, entry_id: int) -> "Chunk | OpenChunk | None":
+        """The chunk in which an entry of this ID would be."""
+        if self.tail.members and entry_id >= self.tail.members[0]:
+            return self.tail
+        place = bisect_right(self.firsts, entry_id) - 1
+        return self.sealed[place] if place >= 0 else None
+
+    def delete(self, wanted: Sequence[int]) -> list[bool]:
+        """Delete entries by ID, as XDEL does.
+
+        Returns:
+            For each whether there was one.
+        """
+        self.load({chunk for chunk in map(self.chunk_of, wanted) if chunk is not None})
+        deleted = [self._kill(entry_id) for entry_id in wanted]
+        gone = [entry_id for entry_id, done in zip(wanted, deleted, strict=True) if done]
+        if gone:
+            self.max_deleted = max(self.max_deleted, *gone)
+            self.changed()
+            if self.journal.durable:
+                self.journal.record((effects.DELETED, self.number, entry_ids.pack(gone)))
+        return deleted
+
+    def _kill(self, entry_id: int) -> bool:
+        chunk = self.chunk_of(entry_id)
+        if chunk is None or not chunk.kill(entry_id):
+            return False
+        self.length -= 1
+        if type(chunk) is Chunk:
+            self.altered.add(chunk)
+            if not chunk.live:
+                self._drop([chunk])
+        return True
+
+    def _drop(self, chunks: list[Chunk]) -> None:
+        """Forget sealed chunks without live entries."""
+        for chunk in chunks:
+            place = bisect_right(self.firsts, chunk.last) - 1
+            assert self.sealed[place] is chunk
+            del self.sealed[place], self.firsts[place]
+            self.altered.discard(chunk)
+        self.journal.dropped(self, chunks)
+
+    def trim_to_length(self, length: int, *, exact: bool = True, limit: int = 0) -> int:
+        """Drop the oldest entries until so many are left.
+
+        Args:
+            exact: also within a chunk; False: whole chunks only, so that a few more may stay.
+            limit: with `exact` False, at most so many entries are dropped; 0: any number.
+
+        Returns:
+            How many were dropped.
+        """
+        excess = self.length - length
+        if excess <= 0:
+            return 0
+        if exact and self.sealed and excess < self.sealed[0].live:  # the common case, a few at a time
+            head = self.sealed[0]
+            self.load((head,))
+            head.behead(excess)
+            self.length -= excess
+            self.altered.add(head)
+            return self._trimmed(excess)
+        return self._trim(excess, None, exact=exact, limit=limit)
+
+    def trim_before(self, min_id: int, *, exact: bool = True, limit: int = 0) -> int:
+        """Drop the entries below an ID; otherwise as `trim_to_length`."""
+        if not self.length or self.first_id >= min_id:
+            return 0
+        return self._trim(None, min_id, exact=exact, limit=limit)
+
+    def _trim(self, excess: int | None, min_id: int | None, *, exact: bool, limit: int) -> int:
+        """Drop whole chunks from the head, then a part of the next: so many entries, or all below an ID."""
+        whole = removed = 0
+        for chunk in self.sealed:
+            live = chunk.live
+            over = removed + live > excess if excess is not None else chunk.last >= (min_id or 0)
+            if over or (limit and removed + live > limit):
+                break
+            whole += 1
+            removed += live
+        rest: Chunk | OpenChunk = self.sealed[whole] if whole < len(self.sealed) else self.tail
+        part = 0
+        if exact:
+            self.load((rest,))
+            if excess is not None:
+                part = min(excess - removed, rest.live)
+            else:
+                part = sum([stop - start for start, stop in rest.runs(0, rest.position(min_id or 0))])
+        elif rest is self.tail and rest.live:
+            # An open chunk is a chunk: it goes if all of it may go.
+            live = rest.live
+            may = removed + live <= excess if excess is not None else self.tail.members[-1] < (min_id or 0)
+            part = live if may and not (limit and removed + live > limit) else 0
+        if whole:
+            self._drop(self.sealed[:whole])
+        if part:
+            rest.behead(part)
+            if type(rest) is Chunk:
+                self.altered.add(rest)
+                if not rest.live:
+                    self._drop([rest])
+        self.length -= removed + part
+        return self._trimmed(removed + part)
+
+    def _trimmed(self, count: int) -> int:
+        if count:
+            self.trimmed = True
+            self.changed()
+        return count
+
+    # --- all of it --------------------------------------------------------------------------------------------------
+
+    def chunks(self) -> "Iterator[Chunk | OpenChunk]":
+        """Its chunks, oldest first; the last is the open one."""
+        yield from self.sealed
+        yield self.tail
+
+    @property
+    def memory_bytes(self) -> int:
+        """See `Value`: entries in memory, what is needed to find those that are not, groups and what is pending."""
+        entries = sum([chunk.size for chunk in self.sealed if chunk.blob is not None])
+        tail = self.tail.size + 100 * self.tail.live
+        groups = sum([group.memory_bytes for group in self.groups.values()])
+        return entries + tail + 150 * len(self.sealed) + groups + self.producers.memory_bytes + len(self.key) + 700
