@@ -3,12 +3,15 @@
 import contextlib
 import signal
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 pytest.register_assert_rewrite("peers", "memory")
 
 # ruff: noqa: E402  (after the line above)
+import live
+from live import Start
 from memory import Node
 from peers import Peer, SideBySide, SocketPeer
 from servers import Address, airwave_server, redis_server
@@ -133,3 +136,18 @@ def peers(request: pytest.FixtureRequest) -> Iterator[MakePeers]:
     finally:
         for peer in connected:
             peer.close()
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Start servers of the test's own; they are killed at its end, and none may have logged a fault of its own."""
+    nodes: list[live.Node] = []
+
+    def start_node(*options: str, **about: Any) -> live.Node:
+        nodes.append(live.Node(*options, **about))
+        return nodes[-1]
+
+    yield start_node
+    for node in nodes:
+        node.kill()
+        node.assert_no_fault()

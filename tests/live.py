@@ -282,3 +282,7 @@ def descriptors_for_test(wanted: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+Start = Callable[..., Node]
+"""The fixture `start`: starts a node with the options of `airwave serve`; it is killed when the test ends."""

@@ -7,6 +7,7 @@ from peers import Peer
 import airwave.commands
 from airwave.broker import Broker
 from airwave.errors import CommandError
+from airwave.journal import Journal
 from airwave.session import Session
 from airwave.settings import Settings
 
@@ -152,12 +153,12 @@ class Wire:
 class Node:
     """A server in memory."""
 
-    def __init__(self, *directives: tuple[str, str]) -> None:
+    def __init__(self, *directives: tuple[str, str], journal: Journal | None = None) -> None:
         settings = Settings()
         for name, value in directives:
             settings.apply(name, [value])
         self.host = FakeHost()
-        self.broker = Broker(settings, self.host)
+        self.broker = Broker(settings, self.host, journal)
 
     def peer(self, address: str = "127.0.0.1:50001") -> "MemoryPeer":
         """A new client."""

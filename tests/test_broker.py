@@ -4,6 +4,9 @@ import pytest
 from memory import MemoryPeer, Node
 from peers import packed
 
+from airwave.journal import Effect, Journal, JournalError
+from airwave.keyspace import Keyspace
+
 
 def subscribers(node: Node, count: int, channel: str = "news") -> list[MemoryPeer]:
     made = [node.peer(f"127.0.0.1:{10_000 + number}") for number in range(count)]
@@ -227,3 +230,92 @@ def test_rates_are_sampled() -> None:
     rate = node.broker.stats.commands_of_rate.per_second
     assert 15 <= rate <= 25
     assert node.broker.stats.input_of_rate.per_second == pytest.approx(rate * len(packed("PING")))
+
+
+class Disk(Journal):
+    """A journal that can be made to fail; after a failure it has nothing."""
+
+    durable = True
+
+    def __init__(self) -> None:
+        self.commits = 0
+        self.full = False
+        self.told: list[Effect] = []
+
+    def record(self, effect: Effect) -> None:
+        self.told.append(effect)
+
+    def commit(self) -> None:
+        if not self.told:
+            return
+        self.told.clear()
+        if self.full:
+            raise JournalError("No space left on device")
+        self.commits += 1
+
+    def reload(self, keyspace: Keyspace) -> None:
+        for database in keyspace.databases:
+            database.values.clear()
+
+    def probe(self) -> bool:
+        return not self.full
+
+
+MISCONF = b"-MISCONF Errors writing to the AOF file: No space left on device\r\n"
+
+
+def test_a_turn_is_committed_once_before_anything_leaves() -> None:
+    disk = Disk()
+    node = Node(journal=disk)
+    alice, bob = node.peer(), node.peer()
+    alice.asks("SET a 1")
+    bob.asks("SET b 2")
+    assert disk.commits == 0
+    node.turn()
+    assert disk.commits == 1
+    assert alice.wire.data == bob.wire.data == b"+OK\r\n"
+
+
+def test_what_a_failed_commit_was_about_is_told_to_all_whom_it_concerns() -> None:
+    disk = Disk()
+    node = Node(journal=disk)
+    node.host.quiet = False
+    alice, bob, carol = node.peer(), node.peer(), node.peer()
+    carol.raw("SUBSCRIBE news")
+    disk.full = True
+    alice.sends(b"PING\r\nSET a 1\r\nPUBLISH news x\r\nGET a\r\n")
+    bob.sends(b"GET a\r\n")
+    assert alice.reads() == b"+PONG\r\n" + MISCONF + b":1\r\n" + MISCONF
+    assert bob.reads() == MISCONF  # it has seen what is no more
+    assert carol.reads() == frame(b"x")
+
+
+def test_writes_are_refused_until_the_disk_works_again_while_all_else_goes_on() -> None:
+    disk = Disk()
+    node = Node(journal=disk)
+    node.host.quiet = False
+    alice, bob = node.peer(), node.peer()
+    alice.sends(b"MULTI\r\nSET a 1\r\n")
+    disk.full = True
+    assert bob.raw("SET b 1") == MISCONF
+    assert bob.raw("SET b 1") == MISCONF
+    assert bob.raw("GET b") == b"$-1\r\n"
+    assert bob.raw("PUBLISH news x") == b":0\r\n"
+    alice.reads()
+    assert alice.raw("EXEC") == b"-EXECABORT Transaction discarded because of: " + MISCONF[1:]
+    assert node.peer().raw("SET c 1") == MISCONF
+    disk.full = False
+    node.advance(0.1)
+    assert bob.raw("SET b 1") == b"+OK\r\n"
+    assert alice.raw("GET b") == b"$1\r\n1\r\n"
+
+
+def test_nothing_leaves_uncommitted_when_a_lagging_client_can_be_written_to_again() -> None:
+    disk = Disk()
+    node = Node(journal=disk)
+    alice = node.peer()
+    alice.session.pause_writing()
+    alice.asks("SET a 1")
+    alice.session.resume_writing()
+    assert disk.commits == 1
+    assert alice.wire.data == b"+OK\r\n"

@@ -218,7 +218,7 @@ def test_the_code_has_the_layers_of_the_architecture() -> None:
             if top == "airwave":
                 imported = rest.partition(".")[0]
                 assert imported == own or layers[imported] < layers[own], f"{path.name} imports {name}"
-            elif layers[own] < layers["server"]:
+            elif layers[own] < layers["store"]:
                 assert top not in OF_THE_OUTSIDE, f"{path.name} imports {name}"
 
 

@@ -4,7 +4,6 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from live import Node, wait_for
@@ -35,21 +34,6 @@ def guarded() -> Iterator[Node]:
     with Node("--requirepass", PASSWORD) as node:
         yield node
         node.assert_no_fault()
-
-
-@pytest.fixture
-def start() -> Iterator[Callable[..., Node]]:
-    """Start servers of the test's own; they are killed at its end."""
-    nodes: list[Node] = []
-
-    def start_node(*options: str, **about: Any) -> Node:
-        nodes.append(Node(*options, **about))
-        return nodes[-1]
-
-    yield start_node
-    for node in nodes:
-        node.assert_no_fault()
-        node.kill()
 
 
 @pytest.fixture

@@ -1,27 +1,9 @@
 """Servers that a test starts as it likes, and one that tests of limits share."""
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 from live import Node
-
-Start = Callable[..., Node]
-
-
-@pytest.fixture
-def start() -> Iterator[Start]:
-    """Start servers; those that still run at the end of the test are killed, and none may have logged a fault."""
-    nodes: list[Node] = []
-
-    def start_node(*options: str, **about: Any) -> Node:
-        nodes.append(Node(*options, **about))
-        return nodes[-1]
-
-    yield start_node
-    for node in nodes:
-        node.kill()
-        node.assert_no_fault()
 
 
 @pytest.fixture(scope="session")
