@@ -4,7 +4,7 @@
     python docs/generate.py --check    writes nothing; exits 1 and names the pages that are not current
 
 `PAGES` has a function for each page: it gets the page's text as it is and gives it as it must be. A page is made whole
-(settings, commands), or only what stands between its two bench marks (README, benchmarks).
+(settings, commands), or only what stands between its bench marks (README, benchmarks): two for each suite.
 """
 
 from __future__ import annotations
@@ -23,10 +23,13 @@ from airwave.settings import Setting, Settings
 
 ROOT = Path(__file__).parent.parent
 RESULTS = Path("bench/results/pubsub.json")
+STREAMS_RESULTS = Path("bench/results/streams.json")
 
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
+STREAMS_BEGIN, STREAMS_END = "<!-- bench:streams:begin -->", "<!-- bench:streams:end -->"
 
 Page = Callable[[str], str]
+Results = dict[Path, report.Result | None]
 
 _LABEL = "(?:Reply|Cost|Source): "
 
@@ -174,16 +177,20 @@ _BENCH_HEAD = ("load", "Airwave", "Redis", "ratio", "target", "server CPU, µs: 
 _VERDICTS = {True: "met", False: "missed", None: ""}
 
 
-def bench_section(result: report.Result | None) -> str:
-    """What stands between the bench marks: the table, the checks, and where it was measured."""
+def bench_section(result: report.Result | None, kept: Path = RESULTS) -> str:
+    """What stands between two bench marks: the table, the checks, and where it was measured.
+
+    Args:
+        kept: the file that the result is from.
+    """
     if result is None:
-        return f"Nothing is measured yet: `make bench` writes {RESULTS}, `make docs` puts it here.\n"
+        return f"Nothing is measured yet: `make bench` writes {kept}, `make docs` puts it here.\n"
     parts = []
     if result.comparisons:
         parts.append(_table_row(_BENCH_HEAD) + "|---|---:|---:|---:|---:|---:|---|\n" + _bench_rows(result))
     parts.extend(map(_checked, result.checks))
     parts.append("".join(f"- {doubt}\n" for doubt in report.doubts(result)))
-    parts.append(_where(result))
+    parts.append(_where(result, kept))
     return "\n".join(part for part in parts if part)
 
 
@@ -221,28 +228,35 @@ def _fact(value: float | str | bool) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def _where(result: report.Result) -> str:
+def _where(result: report.Result, kept: Path) -> str:
     machine = result.machine
     sides = " against ".join(result.sides.values())
     return (
         f"{sides}, {result.rounds} rounds of {result.seconds:g} s each, interleaved; {result.date[:10]}; "
         f"{machine['cpu']}, cores: {machine['cores']}, {machine['memory_gb']} GB, {machine['kernel']}, "
         f"{machine['python']}, hiredis {machine['hiredis']}, uvloop {machine['uvloop']}; "
-        f"`{machine['command_line']}`. Every round is in `{RESULTS}`.\n"
+        f"`{machine['command_line']}`. Every round is in `{kept}`.\n"
     )
 
 
-def with_bench(page: str, result: report.Result | None) -> str:
-    """`page` with the result between its marks.
+def with_bench(page: str, results: Results) -> str:
+    """`page` with the results between their marks; a page may leave out those of streams.
 
     Raises:
         ValueError: it has no marks.
     """
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"needs the marks {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n{bench_section(result)}{END}{after}"
+    page = _between(page, BEGIN, END, bench_section(results[RESULTS]))
+    if STREAMS_BEGIN not in page:
+        return page
+    return _between(page, STREAMS_BEGIN, STREAMS_END, bench_section(results[STREAMS_RESULTS], STREAMS_RESULTS))
+
+
+def _between(page: str, begin: str, end: str, text: str) -> str:
+    before, found, rest = page.partition(begin)
+    _, found_too, after = rest.partition(end)
+    if not found or not found_too:
+        raise ValueError(f"needs the marks {begin} and {end}")
+    return f"{before}{begin}\n{text}{end}{after}"
 
 
 # --- writing and checking ---------------------------------------------------------------------------------------------
@@ -252,16 +266,24 @@ def pages(root: Path) -> dict[str, Page]:
     """What each page must be made of, by its path below `root`.
 
     Raises:
-        BenchError: the kept results are not what `airwave bench` saves.
+        BenchError: kept results are not what `airwave bench` saves; the text begins with their path.
     """
-    path = root / RESULTS
-    result = report.from_json(path.read_text(encoding="utf-8")) if path.exists() else None
+    results = {path: _kept(root / path) for path in (RESULTS, STREAMS_RESULTS)}
     return {
         "docs/settings.md": settings_page,
         "docs/commands.md": commands_page,
-        "docs/benchmarks.md": lambda page: with_bench(page, result),
-        "README.md": lambda page: with_bench(page, result),
+        "docs/benchmarks.md": lambda page: with_bench(page, results),
+        "README.md": lambda page: with_bench(page, results),
     }
+
+
+def _kept(path: Path) -> report.Result | None:
+    if not path.exists():
+        return None
+    try:
+        return report.from_json(path.read_text(encoding="utf-8"))
+    except BenchError as error:
+        raise BenchError(f"{path}: {error}") from error
 
 
 def main(args: Sequence[str], root: Path = ROOT) -> int:
@@ -272,7 +294,7 @@ def main(args: Sequence[str], root: Path = ROOT) -> int:
     try:
         wanted = pages(root)
     except BenchError as error:
-        print(f"{root / RESULTS}: {error}", file=sys.stderr)
+        print(error, file=sys.stderr)
         return 1
     return max([_make(root / name, page, write=not args) for name, page in wanted.items()])
 

@@ -29,7 +29,7 @@ from airwave.keyspace import Keyspace
 from airwave.latency import LatencyMonitor
 from airwave.pubsub import PubSub, Subscriber
 from airwave.request import Limits
-from airwave.settings import Settings, is_secret
+from airwave.settings import KeyspaceEvents, Settings, is_secret
 from airwave.slowlog import SlowLog
 from airwave.stats import Stats
 
@@ -159,6 +159,9 @@ class Broker:
             self.spike_ns = spike_ms * 1_000_000 if spike_ms > 0 else _NEVER_NS
             self.notable_ns = min(self.slowlog_ns, self.spike_ns)
 
+        def notifications(_: object = None) -> None:
+            self.keyspace.set_notifies(KeyspaceEvents.letters(settings.notify_keyspace_events))
+
         watched = {
             limits: ("proto-max-bulk-len", "client-query-buffer-limit"),
             output_limits: ("client-output-buffer-limit",),
@@ -171,6 +174,7 @@ class Broker:
                 "route-cache-size",
             ),
             thresholds: ("slowlog-log-slower-than", "latency-monitor-threshold"),
+            notifications: ("notify-keyspace-events",),
         }
         for update, names in watched.items():
             update()

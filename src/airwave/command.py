@@ -51,6 +51,9 @@ class Command:
         arity: number of words of the request, the command's own included; negative: at least that many.
         flags: Redis's command flags, of which `COMMAND INFO` shows the public ones.
         keys: first key, last key and step within the request, as COMMAND INFO has them; `(0, 0, 0)` without keys.
+        key_flags: what it does with its keys, in the words of key specifications; one for each key if they differ.
+        key_word: the word behind which its keys stand, followed by as many other arguments (STREAMS), and where it is
+            looked for from; else empty.
         group: the section of the documentation.
         batch: the form for pipelines, if it has one.
         syntax: the arguments as Redis's documentation writes them.
@@ -64,6 +67,8 @@ class Command:
     arity: int
     flags: frozenset[str]
     keys: tuple[int, int, int]
+    key_flags: tuple[str, ...]
+    key_word: tuple[str, int]
     categories: frozenset[str]
     group: str
     since: str
@@ -100,6 +105,8 @@ NO_COMMAND = Command(
     arity=-1,
     flags=frozenset(),
     keys=(0, 0, 0),
+    key_flags=(),
+    key_word=("", 0),
     categories=frozenset(),
     group="",
     since="",
@@ -119,6 +126,8 @@ def command(
     group: str,
     syntax: str = "",
     keys: tuple[int, int, int] = (0, 0, 0),
+    key_flags: str = "RO",
+    key_word: tuple[str, int] = ("", 0),
     categories: str = "",
     tips: tuple[str, ...] = (),
     batch: Batch | None = None,
@@ -128,6 +137,7 @@ def command(
     Args:
         name: `PUBLISH`, or `CLIENT ID` for a subcommand, whose container must be there already.
         flags, categories: separated by spaces. Categories that follow from flags are added.
+        key_flags: separated by spaces; `RW access delete | OW update` if the first key differs from the second.
     """
 
     def register(handler: Handler) -> Handler:
@@ -143,6 +153,8 @@ def command(
             arity=arity,
             flags=words,
             keys=keys,
+            key_flags=tuple(each.strip() for each in key_flags.split("|")),
+            key_word=key_word,
             categories=frozenset(implied | set(categories.split())),
             group=group,
             since=since,

@@ -17,8 +17,8 @@ from airwave.blocking import Wait
 from airwave.broker import Broker
 from airwave.client import CLOSED, Client, Transport
 from airwave.command import COMMANDS, NO_COMMAND, Argv, CommandStats, Entry, Table
+from airwave.database import Database
 from airwave.errors import CommandError, ProtocolError
-from airwave.keyspace import Database
 from airwave.request import RequestReader
 from airwave.resp import RESP2, RESP3, Encoder
 from airwave.settings import BufferLimit

@@ -14,11 +14,12 @@ class Value:
         space, key: where it is (see `airwave.keyspace`); set by the keyspace.
         expires_ms: Unix time at which it is gone; 0: never.
         used_s: Unix time of the last command that looked at it.
+        order: grows with each value that is put at a key; SCAN follows it (see `airwave.keylist`).
         clean: it has not changed since the last commit; then the journal must be told first. Always False when the
             journal does not want to know.
     """
 
-    __slots__ = ("clean", "expires_ms", "journal", "key", "number", "space", "used_s")
+    __slots__ = ("clean", "expires_ms", "journal", "key", "number", "order", "space", "used_s")
 
     kind = b"none"  # what TYPE says
 
@@ -29,6 +30,7 @@ class Value:
         self.key = b""
         self.expires_ms = 0
         self.used_s = 0
+        self.order = 0
         self.clean = journal.durable
 
     @property

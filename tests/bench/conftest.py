@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from airwave.bench.servers import Cores, Server, redis_argv, started
+from airwave.bench.program import Cores, redis_argv
+from airwave.bench.servers import Server, started
 
 # Tests share the machine: nothing is pinned.
 UNPINNED = Cores(None, None)

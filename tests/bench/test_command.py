@@ -5,7 +5,7 @@ import typer
 from typer.testing import CliRunner
 
 from airwave.bench.command import Wishes
-from airwave.bench.scenarios import CHECKS, SCENARIOS
+from airwave.bench.run import SUITES
 from airwave.cli.bench import bench
 
 app = typer.Typer()
@@ -15,8 +15,10 @@ app.command()(bench)
 def test_list_names_every_load() -> None:
     done = CliRunner().invoke(app, ["--list"], env={"COLUMNS": "160"})
     assert done.exit_code == 0
-    for name in [*(one.name for one in SCENARIOS), *(one.name for one in CHECKS)]:
-        assert name in done.stdout
+    for suite in SUITES:
+        assert suite.name in done.stdout
+        for one in (*suite.scenarios, *suite.checks):
+            assert one.name in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -24,6 +26,7 @@ def test_list_names_every_load() -> None:
     [
         (["--only", "fast"], "airwave bench: there is no load named fast: choose from"),
         (["--only", "ping, fast"], "airwave bench: there is no load named fast: choose from"),
+        (["--suite", "lists"], "airwave bench: there is no suite named lists: choose from pubsub, streams"),
         (["--against", "http://localhost"], "airwave bench: --against needs a URL like redis://127.0.0.1:6379"),
     ],
 )

@@ -1,6 +1,6 @@
 """What is kept about the machine."""
 
-from airwave.bench.machine import command_line, describe
+from airwave.bench.machine import command_line, describe, filesystem
 
 
 def test_a_password_is_not_kept() -> None:
@@ -13,3 +13,8 @@ def test_everything_is_described() -> None:
     assert all(about.values())
     assert about["python"].startswith("CPython 3.")
     assert about["cores"].endswith("(not pinned)")
+
+
+def test_the_file_system_of_a_folder_is_told() -> None:
+    assert filesystem("/proc/self") == "proc"
+    assert filesystem("/") not in {"proc", "unknown"}

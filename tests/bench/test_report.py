@@ -106,6 +106,7 @@ def test_a_narrow_terminal_gets_names_and_all_figures() -> None:
         (45_600, "per second", "45.6 k/s"),
         (2_940, "bytes", "2.9 KB"),
         (0.1234, "ms", "0.123 ms"),
+        (4567.8, "ms", "4.57 s"),
     ],
 )
 def test_quantities(value: float, unit: Unit, words: str) -> None:

@@ -3,16 +3,21 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
+from airwave.bench import machine
 from airwave.bench import run as run_module
 from airwave.bench.errors import BenchError
-from airwave.bench.model import Measure, Metric, Sample, Scenario
+from airwave.bench.model import Measure, Metric, Sample, Scenario, Suite
 from airwave.bench.plans import one_channel
+from airwave.bench.program import Cores, redis_argv
 from airwave.bench.run import Options, run, select
 from airwave.bench.scenarios import CHECKS, SCENARIOS, _closed_loop
-from airwave.bench.servers import Cores, Server, redis_argv
+from airwave.bench.servers import Server
+from airwave.bench.streams import STREAMS
+from airwave.bench.wire import ask, connect
 
 
 @pytest.fixture(autouse=True)
@@ -22,8 +27,7 @@ def unpinned(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def only(monkeypatch: pytest.MonkeyPatch, *scenarios: Scenario) -> None:
-    monkeypatch.setattr(run_module, "SCENARIOS", list(scenarios))
-    monkeypatch.setattr(run_module, "CHECKS", [])
+    monkeypatch.setattr(run_module, "SUITES", [Suite("small", "small loads", scenarios, [])])
 
 
 @pytest.mark.usefixtures("redis_installed")
@@ -79,8 +83,41 @@ def test_a_server_that_does_not_start_ends_it_all() -> None:
 
 
 def test_names_are_chosen_and_checked() -> None:
-    scenarios, checks = select(["ping", "flood"])
-    assert [one.name for one in scenarios] + [one.name for one in checks] == ["ping", "flood"]
-    assert select([]) == (SCENARIOS, CHECKS)
+    scenarios, checks = select(None, ["ping", "flood", "xadd-c50"])
+    assert [one.name for one in scenarios] + [one.name for one in checks] == ["ping", "xadd-c50", "flood"]
+    assert select("pubsub", []) == (SCENARIOS, CHECKS)
+    assert select(None, [])[0] == [*SCENARIOS, *STREAMS.scenarios]
     with pytest.raises(BenchError, match="there is no load named fast: choose from fanout-1000, "):
-        select(["ping", "fast"])
+        select(None, ["ping", "fast"])
+    with pytest.raises(BenchError, match="there is no load named xadd-c50: choose from fanout-1000, "):
+        select("pubsub", ["xadd-c50"])
+    with pytest.raises(BenchError, match=r"^there is no suite named lists: choose from pubsub, streams$"):
+        select("lists", [])
+
+
+def test_a_check_of_minutes_is_run_only_when_it_is_named() -> None:
+    assert [one.name for one in select(None, [])[1]] == ["flood", "idle10k"]
+    assert [one.name for one in select("streams", ["open10m"])[1]] == ["open10m"]
+
+
+@pytest.mark.usefixtures("redis_installed")
+def test_a_durable_scenario_has_servers_that_write_to_a_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bytes] = []
+
+    @contextmanager
+    def opened(server: Server, _: float) -> Iterator[Measure]:
+        with connect(server.address) as sock:
+            for name in (b"appendonly", b"appendfsync", b"dir"):
+                reply = ask(sock, b"CONFIG", b"GET", name)
+                assert isinstance(reply, list)
+                seen.append(reply[1])
+        yield lambda _: Sample({"x": 1.0}, 1.0)
+
+    only(monkeypatch, Scenario("s", "s", [Metric("x", "x", "ms", 1.0)], opened, appendfsync="always"))
+    lines: list[str] = []
+    monkeypatch.setattr(machine, "filesystem", lambda _: "tmpfs")
+    run(Options(rounds=1, argv=redis_argv), lines.append)
+    assert seen[:2] == seen[3:5] == [b"yes", b"always"]
+    assert seen[2] != seen[5]
+    assert not Path(seen[2].decode()).exists()
+    assert any("is not on a disk, so syncing costs nothing" in line for line in lines)

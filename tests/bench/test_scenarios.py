@@ -57,7 +57,7 @@ def test_latency(redis: Server) -> None:
 
 def test_ping(redis: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scenarios, "PING_MEAN_NS", 200_000)
-    small = scenarios._paced(20, scenarios._ping_times)
+    small = scenarios.paced(20, scenarios._ping_times)
     with small(redis, 50.0) as measure:
         assert measure(0.1).values["ping_p99"] > 0
 

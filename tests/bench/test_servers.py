@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from airwave.bench.errors import BenchError
-from airwave.bench.servers import Cores, Server, allow_open_files, redis_argv, running, started
+from airwave.bench.program import Cores, Setup, redis_argv
+from airwave.bench.servers import Server, allow_open_files, running, started
 from airwave.bench.wire import Address, ask, connect
 
 UNPINNED = Cores(None, None)
@@ -70,7 +71,7 @@ def test_a_missing_program_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
         pass
     monkeypatch.setenv("PATH", "")
     with pytest.raises(BenchError, match="redis-server is not installed: install it, or compare with --against"):
-        redis_argv(1)
+        redis_argv(Setup(1, Path()))
 
 
 @pytest.mark.parametrize("url", ["", "localhost", "http://localhost:6379", "redis://:1", "redis://h:99999"])

@@ -10,11 +10,13 @@ from airwave.version import REDIS_VERSION, __version__
 
 from .conftest import airwave, environment
 
+COMMANDS = ["demo", "serve", "pub", "sub", "streams", "tail", "ping", "bench"]
+
 
 def test_without_arguments_it_shows_help():
     done = airwave()
     assert done.returncode == 0
-    assert {"demo", "serve", "pub", "sub", "ping", "bench"} <= set(done.stdout.split())
+    assert set(COMMANDS) <= set(done.stdout.split())
     assert done.stderr == ""
 
 
@@ -23,7 +25,7 @@ def test_version():
     assert done.stdout.startswith(f"airwave {__version__} (Redis {REDIS_VERSION}")
 
 
-@pytest.mark.parametrize("command", ["demo", "serve", "pub", "sub", "ping", "bench"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help(command):
     done = airwave(command, "--help")
     assert done.returncode == 0

@@ -50,7 +50,7 @@ def test_a_bad_url_is_refused_without_repeating_it(url):
     assert failure.value.code == 2
 
 
-COMMANDS = [["ping"], ["pub", "news", "hello"], ["pub", "news", "-"], ["sub", "news"]]
+COMMANDS = [["ping"], ["pub", "news", "hello"], ["pub", "news", "-"], ["sub", "news"], ["streams"], ["tail", "news"]]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)

@@ -87,6 +87,31 @@ app server 1 * drops product:42; cache: {}
 app server 1 * reloads product:42; cache: {"product:42":{"name":"Radio","price":17.5}}
 app server 2 * drops product:42; cache: {}
 app server 2 * reloads product:42; cache: {"product:42":{"name":"Radio","price":17.5}}
+foreman > XGROUP CREATE parcels packers 0 MKSTREAM
+shop > XADD parcels *  {"parcel":"1","item":"Radio"}
+shop < Stored as entry 1
+shop < Stored as entry 4
+worker 1 > XREADGROUP GROUP packers 'worker 1' COUNT 1 STREAMS parcels >
+worker 1 < entry 1  {"parcel":"1","item":"Radio"}
+worker 2 < entry 2  {"parcel":"2","item":"Lamp"}
+worker 1 > XACK parcels packers (entry 1)
+worker 1 < entry 3  {"parcel":"3","item":"Clock"}
+foreman < entry 2 is pending for worker 2
+foreman < entry 3 is pending for worker 1
+foreman > CLIENT KILL ID (worker 2's)
+worker 2 * is gone
+worker 1 > XACK parcels packers (entry 3)
+worker 1 < entry 4  {"parcel":"4","item":"Map"}
+foreman < entry 2 is pending for worker 2
+worker 1 > XAUTOCLAIM parcels packers 'worker 1' 0 0-0
+worker 1 < entry 2, a second time  {"parcel":"2","item":"Lamp"}
+worker 1 > XACK parcels packers (entry 2)
+foreman < nothing is pending
+archivist > XRANGE parcels - +
+archivist < entry 1  {"parcel":"1","item":"Radio"}
+archivist < entry 2
+archivist < entry 3
+archivist < entry 4
 chat < Delivered to 0 subscriber(s)
 """.strip().splitlines()
 
@@ -104,7 +129,7 @@ def test_the_whole_story(arguments):
     rest = iter([plain(line) for line in lines])
     for expected in STORY:
         assert any(line.startswith(expected) for line in rest), f"missing or out of order: {expected}"
-    assert any("All 10 messages arrived" in line for line in rest)
+    assert any("All 10 messages arrived, in order; 4 parcels are packed, each once;" in line for line in rest)
     assert any("redis-cli -p 6379 PUBLISH" in line for line in rest)
     assert not any("\x1b" in line for line in lines)
 
@@ -167,6 +192,35 @@ MISCOUNT = """
 publish = redis.Redis.publish
 redis.Redis.publish = lambda self, channel, message: publish(self, channel, message) + 1
 """
+# A stream that forgets, deals out twice, alters, takes no acknowledgement, finds nothing to claim, kills nobody.
+FORGET = """
+redis.Redis.xrange = lambda self, key: []
+"""
+GIVE_NOTHING = """
+redis.Redis.xreadgroup = lambda *_, **__: []
+"""
+DEAL_TWICE = """
+read = redis.Redis.xreadgroup
+redis.Redis.xreadgroup = lambda self, group, name, streams, **more: read(self, group + "2", name, streams, **more)
+create = redis.Redis.xgroup_create
+def both(self, *args, **options):
+    create(self, *args, **options)
+    create(self, args[0], args[1] + "2", **options)
+redis.Redis.xgroup_create = both
+"""
+ALTER_ENTRY = """
+add = redis.Redis.xadd
+redis.Redis.xadd = lambda self, key, fields: add(self, key, fields | {"item": "Brick"})
+"""
+TAKE_NO_ACK = """
+redis.Redis.xack = lambda *_: 0
+"""
+CLAIM_NOTHING = """
+redis.Redis.xautoclaim = lambda *_, **__: [b"0-0", [], []]
+"""
+KILL_NOBODY = """
+redis.Redis.client_kill_filter = lambda *_, **__: 0
+"""
 
 
 @pytest.mark.parametrize(
@@ -177,8 +231,18 @@ redis.Redis.publish = lambda self, channel, message: publish(self, channel, mess
         (TWICE, DEADLINE_S, "auditor did not get a message on notifications:user:7 but pmessage notifications:user:42"),
         (ALTER, DEADLINE_S, "user 42 did not get a message on notifications:user:42 but message"),
         (MISCOUNT, DEADLINE_S, "expected 2 deliveries, the server says 3"),
+        (FORGET, DEADLINE_S, "archivist did not get entry 1, 2, 3, 4 of parcels but nothing"),
+        (GIVE_NOTHING, DEADLINE_S, "worker 1 did not get entry 1 of parcels but nothing"),
+        (DEAL_TWICE, DEADLINE_S, "the server says it was not pending"),
+        (ALTER_ENTRY, DEADLINE_S, "worker 1 did not get entry 1 of parcels but [(b'"),
+        (TAKE_NO_ACK, DEADLINE_S, "worker 1 acknowledged entry 1, and the server says it was not pending"),
+        (CLAIM_NOTHING, DEADLINE_S, "worker 1 did not get entry 2 of parcels but nothing"),
+        (KILL_NOBODY, DEADLINE_S, "worker 2 was to be killed, and the server did not find it"),
     ],
-    ids=["lost", "lost in the thread", "twice", "altered", "miscounted"],
+    ids=[
+        *("lost", "lost in the thread", "twice", "altered", "miscounted"),
+        *("forgotten", "not given", "other group", "altered entry", "no ack", "nothing to claim", "not killed"),
+    ],
 )
 @pytest.mark.slow
 def test_what_does_not_arrive_as_it_should_is_told(before, patience_s, text):

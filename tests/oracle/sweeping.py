@@ -107,14 +107,12 @@ def _without_fields(value: Tree) -> Tree:
         return _in_steps(value) if SINCE_1970_MS <= int(content) < SINCE_1970_MS_END else value
     if not isinstance(content, list):
         return value
+    content = [_without_fields(item) for item in content]
     names = [name for _, name in content[::2]]
     if len(names) > 1 and names[0] in (b"name", b"length"):
-        pairs = list(zip(content[::2], content[1::2], strict=True))
-        content = []
-        for name, item in pairs:
-            if name[1] not in NOT_COMPARED:
-                content += [name, _in_steps(item) if name[1] == b"idle" else item]
-    return kind, [_without_fields(item) for item in content]
+        pairs = [pair for pair in zip(names, content[1::2], strict=True) if pair[0] not in NOT_COMPARED]
+        return kind, [(name, _in_steps(item) if name == b"idle" else item) for name, item in pairs]
+    return kind, content
 
 
 def _without_idle(value: Tree) -> Tree:

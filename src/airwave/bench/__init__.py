@@ -2,6 +2,11 @@
 
 Reading order: `plans` (what is published to whom), `load` (the closed loop that most loads are), `paced` (the open
 loop that measures latency), `scenarios` (the table of loads and their targets), `run` (interleaved rounds), `report`.
-`flood` and `crowd` are two checks that are not comparisons. Nothing here uses Airwave's own code for the wire, so a
+`flood` and `crowd` are two checks that are not comparisons.
+
+The loads on streams: `entries` (what is added and read), `exchange` (the closed loop of requests and replies), `wake`
+(blocked readers), `mixed` (latency beside writers), `restart`, and `streams`, their table.
+
+Nothing here uses Airwave's own code for the wire, so a
 mistake there cannot hide itself.
 """

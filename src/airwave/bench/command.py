@@ -11,8 +11,7 @@ from rich.table import Table
 
 from airwave.bench.errors import BenchError
 from airwave.bench.report import save, show, target
-from airwave.bench.run import Options, run
-from airwave.bench.scenarios import CHECKS, SCENARIOS
+from airwave.bench.run import SUITES, Options, run
 
 PIPE_COLUMNS = 160
 
@@ -25,6 +24,7 @@ class Wishes:
         seconds: length of a measurement, and of a check.
     """
 
+    suite: str | None = None
     only: Sequence[str] = ()
     list_loads: bool = False
     against: str | None = None
@@ -36,6 +36,7 @@ class Wishes:
     def options(self) -> Options:
         """The same with the defaults filled in."""
         return Options(
+            suite=self.suite,
             only=self.only,
             rounds=self.rounds or (2 if self.quick else 5),
             seconds=self.seconds or (0.5 if self.quick else 2.0),
@@ -73,9 +74,12 @@ def execute(wishes: Wishes) -> int:
 
 
 def _loads() -> Table:
-    table = Table("name", "load", "Airwave / Redis")
-    for scenario in SCENARIOS:
-        table.add_row(scenario.name, scenario.about, ", ".join(target(metric) for metric in scenario.metrics))
-    for check in CHECKS:
-        table.add_row(check.name, check.about, "a check")
+    table = Table("suite", "name", "load", "Airwave / Redis")
+    for suite in SUITES:
+        for scenario in suite.scenarios:
+            targets = ", ".join(target(metric) for metric in scenario.metrics)
+            table.add_row(suite.name, scenario.name, scenario.about, targets)
+        for check in suite.checks:
+            kind = "a check, by name only" if check.by_name_only else "a check"
+            table.add_row(suite.name, check.name, check.about, kind)
     return table

@@ -11,6 +11,7 @@ from itertools import repeat
 
 from airwave.bench.errors import BenchError
 from airwave.bench.exchange import ADDED_LINES, Batch, Exchange
+from airwave.bench.servers import Server
 from airwave.bench.wire import Address, ask, connect, request
 
 # Like what a clock would give; an ID "1-1" would be shorter than those in practice.
@@ -112,6 +113,12 @@ def delete(address: Address, *streams: bytes) -> None:
     """Remove streams, so that a measurement begins with nothing."""
     with connect(address) as sock:
         ask(sock, b"DEL", *streams)
+
+
+def tidy(server: Server, *streams: bytes) -> None:
+    """Remove streams from a server that goes on living; one that was started here is thrown away with all it has."""
+    if server.program is None:
+        delete(server.address, *streams)
 
 
 def verify_length(address: Address, stream: bytes, expected: int) -> None:

@@ -132,9 +132,9 @@ def show(result: Result, console: Console) -> None:
     if result.comparisons:
         console.print(_table(result, with_titles=console.width >= TITLES_FROM_COLUMNS))
         console.print(
-            "Ratio is Airwave / Redis, of medians; rates are deliveries, or PUBLISH where nobody subscribes. CPU is "
-            "that of the server, per delivery or PUBLISH, Airwave / Redis. Busy is the load generator's share of its "
-            "core, the higher of both sides: near 100% it was the bottleneck, and CPU is what to compare.",
+            "Ratio is Airwave / Redis, of medians; rates are deliveries, PUBLISH where nobody subscribes, or entries "
+            "of streams. CPU is that of the server, per each of these, Airwave / Redis. Busy is the load generator's "
+            "share of its core, the higher of both sides: near 100% it was the bottleneck, and CPU is what to compare.",
             style="dim",
         )
     for check in result.checks:
@@ -206,11 +206,11 @@ def target(metric: Metric) -> str:
 
 
 def quantity(value: float, unit: Unit) -> str:
-    """A value as people read it: `1.23 M/s`, `45.6 k/s`, `3.0 KB`, `0.123 ms`."""
+    """A value as people read it: `1.23 M/s`, `45.6 k/s`, `3.0 KB`, `0.123 ms`, `1.23 s`."""
     if unit == "bytes":
         return f"{value / 1e3:.1f} KB"
     if unit == "ms":
-        return f"{value:.3f} ms"
+        return f"{value:.3f} ms" if value < 1000 else f"{value / 1e3:.2f} s"
     return f"{value / 1e6:.2f} M/s" if value >= 1e6 else f"{value / 1e3:.1f} k/s"
 
 

@@ -3,6 +3,7 @@
 import gc
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -12,13 +13,18 @@ from types import FrameType
 from airwave.bench import machine
 from airwave.bench.errors import BenchError
 from airwave.bench.model import Check, Sample, Scenario
+from airwave.bench.program import Appendfsync, Argv, Cores, airwave_argv, redis_argv
 from airwave.bench.report import Checked, Comparison, Result
-from airwave.bench.scenarios import CHECKS, SCENARIOS
-from airwave.bench.servers import Argv, Cores, Server, airwave_argv, allow_open_files, redis_argv, running, started
+from airwave.bench.scenarios import PUBSUB
+from airwave.bench.servers import Server, allow_open_files, running, started
+from airwave.bench.streams import STREAMS
+
+SUITES = [PUBSUB, STREAMS]
 
 # The largest is `ping`: 5,000 subscribers of each side, and a few more.
 OPEN_FILES = 11_000
 WARM_UP_S = 0.3
+MEMORY_FILESYSTEMS = {"tmpfs", "ramfs"}
 
 
 @dataclass(frozen=True)
@@ -26,7 +32,8 @@ class Options:
     """What to run.
 
     Attributes:
-        only: names of scenarios and checks; empty: all.
+        suite: name of the suite; None: all of them.
+        only: names of scenarios and checks; empty: all that need not be asked for.
         rounds: how often each side is measured.
         seconds: how long one measurement lasts.
         check_seconds: how long a check lasts; None: as long as it wants.
@@ -34,6 +41,7 @@ class Options:
         argv: how to start Airwave.
     """
 
+    suite: str | None = None
     only: Sequence[str] = ()
     rounds: int = 5
     seconds: float = 2.0
@@ -53,18 +61,18 @@ class Bench:
     progress: Callable[[str], None]
 
     @contextmanager
-    def airwave(self) -> Iterator[Server]:
+    def airwave(self, appendfsync: Appendfsync | None = None) -> Iterator[Server]:
         """A fresh Airwave."""
-        with started("airwave", self.options.argv, self.cores) as server:
+        with started("airwave", self.options.argv, self.cores, appendfsync) as server:
             yield server
 
     @contextmanager
-    def redis(self) -> Iterator[Server]:
+    def redis(self, appendfsync: Appendfsync | None = None) -> Iterator[Server]:
         """A fresh redis-server, or the one to compare with."""
         if self.options.against is not None:
             yield running(self.options.against)
         else:
-            with started("redis-server", redis_argv, self.cores) as server:
+            with started("redis-server", redis_argv, self.cores, appendfsync) as server:
                 yield server
 
 
@@ -80,13 +88,17 @@ def run(options: Options, progress: Callable[[str], None]) -> Result:
     """
     if not sys.platform.startswith("linux"):
         raise BenchError("airwave bench measures with epoll and /proc: run it on Linux")
-    scenarios, checks = select(options.only)
+    scenarios, checks = select(options.suite, options.only)
     allow_open_files(OPEN_FILES)
     cores = Cores.choose()
     if cores.load is None:
         progress("only one core: server and load share it, nothing is pinned, and the figures say little")
     if options.against is not None:
         progress("the server at --against keeps its own settings and cores: for a fair ratio pin it as Airwave is")
+    folder = tempfile.gettempdir()
+    durable = any(one.appendfsync for one in scenarios) or any(one.appendfsync for one in checks)
+    if durable and machine.filesystem(folder) in MEMORY_FILESYSTEMS:
+        progress(f"{folder} is not on a disk, so syncing costs nothing: name a folder that is with TMPDIR")
     bench = Bench(options, cores, scenarios, checks, progress)
     with _quiet(cores):
         result = Result(
@@ -101,19 +113,28 @@ def run(options: Options, progress: Callable[[str], None]) -> Result:
     return result
 
 
-def select(only: Sequence[str]) -> tuple[list[Scenario], list[Check]]:
-    """The scenarios and checks of these names, in the order of the tables; all of them when there are no names.
+def select(suite: str | None, only: Sequence[str]) -> tuple[list[Scenario], list[Check]]:
+    """The scenarios and checks of these names, in the order of the tables.
+
+    Args:
+        suite: where they are looked for; None: in all suites.
+        only: their names; empty: all, without the checks that must be asked for.
 
     Raises:
         BenchError: there is no such name.
     """
-    names = [scenario.name for scenario in SCENARIOS] + [check.name for check in CHECKS]
+    suites = [one for one in SUITES if suite in {None, one.name}]
+    if not suites:
+        raise BenchError(f"there is no suite named {suite}: choose from {', '.join(one.name for one in SUITES)}")
+    scenarios = [scenario for one in suites for scenario in one.scenarios]
+    checks = [check for one in suites for check in one.checks]
+    names = [scenario.name for scenario in scenarios] + [check.name for check in checks]
     unknown = [name for name in only if name not in names]
     if unknown:
         raise BenchError(f"there is no load named {unknown[0]}: choose from {', '.join(names)}")
     return (
-        [scenario for scenario in SCENARIOS if not only or scenario.name in only],
-        [check for check in CHECKS if not only or check.name in only],
+        [scenario for scenario in scenarios if not only or scenario.name in only],
+        [check for check in checks if check.name in only or (not only and not check.by_name_only)],
     )
 
 
@@ -164,7 +185,7 @@ def compare(bench: Bench, scenario: Scenario) -> Comparison:
             rate_per_s = 0.0
             if scenario.calibrate is not None:
                 bench.progress(f"{scenario.name}: finding the rate that Redis can sustain")
-                with bench.redis() as server:
+                with bench.redis(scenario.appendfsync) as server:
                     rate_per_s = scenario.calibrate(server)
             measure = _fresh if scenario.fresh else _lasting
             sides = measure(bench, scenario, rate_per_s, stack)
@@ -184,7 +205,7 @@ Sides = tuple[Callable[[float], Sample], Callable[[float], Sample]]
 
 def _lasting(bench: Bench, scenario: Scenario, rate_per_s: float, stack: ExitStack) -> Sides:
     """Both servers and their loads stay connected for all rounds; the one that is not measured has nothing to do."""
-    servers = [stack.enter_context(bench.airwave()), stack.enter_context(bench.redis())]
+    servers = [stack.enter_context(side(scenario.appendfsync)) for side in (bench.airwave, bench.redis)]
     first, second = (stack.enter_context(scenario.open(server, rate_per_s)) for server in servers)
     for side in (first, second):
         side(WARM_UP_S)
@@ -195,11 +216,11 @@ def _fresh(bench: Bench, scenario: Scenario, rate_per_s: float, _: ExitStack) ->
     """A server is started for each measurement, and ended after it."""
 
     def airwave(seconds: float) -> Sample:
-        with bench.airwave() as server, scenario.open(server, rate_per_s) as measure:
+        with bench.airwave(scenario.appendfsync) as server, scenario.open(server, rate_per_s) as measure:
             return measure(seconds)
 
     def redis(seconds: float) -> Sample:
-        with bench.redis() as server, scenario.open(server, rate_per_s) as measure:
+        with bench.redis(scenario.appendfsync) as server, scenario.open(server, rate_per_s) as measure:
             return measure(seconds)
 
     return airwave, redis
@@ -209,7 +230,7 @@ def _check(bench: Bench, check: Check) -> Checked:
     seconds = bench.options.check_seconds or check.seconds
     bench.progress(f"{check.name}: about {seconds:g} s")
     try:
-        with bench.airwave() as server:
+        with bench.airwave(check.appendfsync) as server:
             return Checked(check.name, check.about, check.run(server, seconds))
     except BenchError as error:
         bench.progress(f"{check.name}: failed: {error}")

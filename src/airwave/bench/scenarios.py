@@ -1,4 +1,4 @@
-"""The loads, what each must reach, and how each is measured."""
+"""The Pub/Sub loads, what each must reach, and how each is measured."""
 
 import csv
 import io
@@ -7,14 +7,14 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 
 from airwave.bench import crowd, flood
 from airwave.bench.errors import BenchError
 from airwave.bench.load import LATE_NS_MAX, Crowd, Load
-from airwave.bench.model import Check, Measure, Metric, Sample, Scenario
-from airwave.bench.paced import CHANNEL, Listener, PacedPublisher, Prober, drive, percentile
+from airwave.bench.model import Check, Measure, Metric, Sample, Scenario, Suite
+from airwave.bench.paced import CHANNEL, Listener, PacedPublisher, Prober, Source, drive, percentile
 from airwave.bench.plans import Plan, one_channel, own_channels, patterns
 from airwave.bench.servers import Cost, Server
 from airwave.bench.wire import close_all, subscribe_all
@@ -130,7 +130,7 @@ def _half_of_sustainable(plan: Plan) -> Callable[[Server], float]:
     return calibrate
 
 
-def _paced(subscribers: int, take_times: "TakeTimes", listeners: int = 0) -> Opened:
+def paced(subscribers: int, take_times: "TakeTimes", listeners: int = 0) -> Opened:
     """A steady publisher and its subscribers, of which some are listeners: read at once, not lazily."""
 
     @contextmanager
@@ -175,11 +175,21 @@ def _ping_times(
     return {"ping_p99": percentile(sorted(prober.times_ns), 0.99) / 1e6}, busy
 
 
-def _delivery_times(
-    _: Server, publisher: PacedPublisher, heard: list[socket.socket], rest: Crowd, seconds: float
+def delivery_times(
+    _: Server,
+    publisher: PacedPublisher,
+    heard: list[socket.socket],
+    rest: Crowd,
+    seconds: float,
+    others: Sequence[Source] = (),
 ) -> tuple[dict[str, float], float]:
+    """Percentiles of how long messages took to the subscribers of `heard`, in ms, and the load's busy share.
+
+    Args:
+        others: who else sends meanwhile.
+    """
     listeners = [Listener(sock, publisher) for sock in heard]
-    busy = drive([publisher, *listeners], rest, seconds)
+    busy = drive([publisher, *listeners, *others], rest, seconds)
     times_ns = sorted(time_ns for listener in listeners for time_ns in listener.times_ns)
     return {"p50": percentile(times_ns, 0.5) / 1e6, "p99": percentile(times_ns, 0.99) / 1e6}, busy
 
@@ -230,7 +240,7 @@ SCENARIOS = [
         "ping",
         "PING of another client while messages go to 5,000 subscribers at half of Redis's rate",
         [Metric("ping_p99", "PING p99 while 5,000 subscribers are served", "ms", 0.2, lower_is_better=True)],
-        _paced(5000, _ping_times),
+        paced(5000, _ping_times),
         _half_of_sustainable(one_channel(5000, 1)),
     ),
     Scenario(
@@ -240,7 +250,7 @@ SCENARIOS = [
             Metric("p50", "delivery latency p50 at half of Redis's rate", "ms", 1.1, lower_is_better=True),
             Metric("p99", "delivery latency p99 at half of Redis's rate", "ms", 1.1, lower_is_better=True),
         ],
-        _paced(100, _delivery_times, LISTENERS),
+        paced(100, delivery_times, LISTENERS),
         _half_of_sustainable(one_channel(100, 1, 16)),
     ),
 ]
@@ -249,3 +259,5 @@ CHECKS = [
     Check("flood", flood.ABOUT, flood.run, 60.0),
     Check("idle10k", crowd.ABOUT, crowd.run, 10.0),
 ]
+
+PUBSUB = Suite("pubsub", "messages from publishers to subscribers", SCENARIOS, CHECKS)

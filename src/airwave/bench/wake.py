@@ -23,50 +23,116 @@ PING = Batch(request(b"PING"), 1, 0)
 
 
 class _Crowd:
-    """The readers of one stream, and who writes to it."""
+    """The readers of one stream, all blocked between two rounds, and who writes to it."""
 
     def __init__(self, address: Address, stream: bytes, sockets: list[socket.socket]) -> None:
-        """Connect everybody, and add their sockets to `sockets`."""
+        """Connect everybody and let the readers block; every socket is added to `sockets` at once."""
         self._stream = stream
         self._number = 0
-        self._may_write = True
-        self.writer = Requester(address, count_lines=True)
-        sockets.append(self.writer.sock)
-        self.readers: list[Requester] = []
-        for _ in range(READERS):
-            reader = Requester(address, count_lines=False)
-            sockets.append(reader.sock)
-            self.readers.append(reader)
-        self._prepare()
-        for reader in self.readers:
+        self._missing = 0
+        self._read = self._next_read()
+        self.requesters: list[Requester] = []
+        for _ in range(READERS + 1):
+            self.requesters.append(Requester(address, count_lines=not self.requesters))
+            sockets.append(self.requesters[-1].sock)
+        self._writer = self.requesters[0]
+        for reader in self.requesters[1:]:
             reader.send(self._read)
 
-    def _prepare(self) -> None:
-        """Make the requests about the next entry."""
-        last, self._number = self._number, self._number + 1
-        read = request(b"XREAD", b"BLOCK", b"0", b"STREAMS", self._stream, entry_id(last))
-        size = len(read_reply(self._stream, range(self._number, self._number + 1)))
-        self._read = Batch(read, size, 1)
-        self._add = Batch(adding(self._stream, self._number, new_id=entry_id(self._number)), ADDED_LINES, 0)
+    def _next_read(self) -> Batch:
+        """What readers send who have the entry `_number`."""
+        following = range(self._number + 1, self._number + 2)
+        read = request(b"XREAD", b"BLOCK", b"0", b"STREAMS", self._stream, entry_id(self._number))
+        return Batch(read, len(read_reply(self._stream, following)), 1)
 
     def begin(self) -> None:
-        """See that everybody is blocked; `add` follows, until the stop."""
-        self._may_write = True
-        self._left = READERS + 1
-        self.writer.send(PING)
+        """Begin with the next entry: `answered` adds it as soon as everybody is blocked."""
+        self._number += 1
+        self._missing = READERS + 1
+        self._writer.send(PING)
 
-    def answered(self, requester: Requester, *, more: bool) -> bool:
-        """Go on after all of a requester's replies have come; True at the end: the crowd is blocked, and `more` was
-        False."""
+    def answered(self, requester: Requester) -> bool:
+        """Go on after a requester got its reply; True when everybody has the entry and has asked for the next."""
         if requester.batch is PING:
-            if not more:
-                return True
-            self._prepare()
-            self.writer.send(self._next_add)
+            self._read = self._next_read()
+            add = adding(self._stream, self._number, new_id=entry_id(self._number))
+            requester.send(Batch(add, ADDED_LINES, 0))
             return False
-        if requester is not self.writer:
+        if requester is not self._writer:
             requester.send(self._read)
-        self._left -= 1
-        if not self._left:
-            self.begin()
-        return False
+        self._missing -= 1
+        return not self._missing
+
+
+class Wake:
+    """The crowds of one server. Close it, or use it as a context manager."""
+
+    def __init__(self, address: Address) -> None:
+        """Connect everybody.
+
+        Raises:
+            BenchError: a connection failed.
+        """
+        streams = [key(number) for number in range(CROWDS)]
+        delete(address, *streams)
+        self._epoll = select.epoll()
+        self._sockets: list[socket.socket] = []
+        self._by_fd: dict[int, tuple[Requester, _Crowd]] = {}
+        try:
+            self._crowds = [_Crowd(address, stream, self._sockets) for stream in streams]
+            for crowd in self._crowds:
+                for requester in crowd.requesters:
+                    self._by_fd[requester.sock.fileno()] = requester, crowd
+                    self._epoll.register(requester.sock, select.EPOLLIN)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> "Wake":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Disconnect everybody."""
+        self._epoll.close()
+        close_all(self._sockets)
+
+    def run(self, seconds: float) -> Exchanged:
+        """Wake the readers for `seconds`; operations are the entries that they got.
+
+        Raises:
+            BenchError: a reply is an error or missing, or the server hung up.
+        """
+        try:
+            return self._run(seconds)
+        except OSError as error:
+            raise BenchError(f"the server dropped a connection ({error.strerror or error})") from error
+
+    def _run(self, seconds: float) -> Exchanged:
+        poll, by_fd, clock = self._epoll.poll, self._by_fd, perf_counter_ns
+        start_ns = progress_ns = clock()
+        stop_ns = start_ns + int(seconds * 1e9)
+        deliveries, idle_ns, busy_crowds = 0, 0, len(self._crowds)
+        for crowd in self._crowds:
+            crowd.begin()
+        while busy_crowds:
+            now_ns = clock()
+            ready = poll(0)
+            for fd, _ in ready:
+                requester, crowd = by_fd[fd]
+                if requester.receive() and crowd.answered(requester):
+                    deliveries += READERS
+                    if now_ns < stop_ns:
+                        crowd.begin()
+                    else:
+                        busy_crowds -= 1
+            if ready:
+                progress_ns = now_ns
+            else:
+                idle_ns += clock() - now_ns
+                if now_ns > progress_ns + LATE_NS_MAX:
+                    raise BenchError("lost: a blocked reader never got its entry")
+        elapsed_ns = clock() - start_ns
+        return Exchanged(deliveries, elapsed_ns / 1e9, 1 - idle_ns / elapsed_ns)

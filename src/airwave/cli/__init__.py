@@ -20,7 +20,9 @@ from airwave.cli.pub import pub
 from airwave.cli.serve import CONTEXT as SERVE_CONTEXT
 from airwave.cli.serve import USAGE as SERVE_USAGE
 from airwave.cli.serve import serve
+from airwave.cli.streams import streams
 from airwave.cli.sub import sub
+from airwave.cli.tail import tail
 from airwave.version import REDIS_VERSION, __version__
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
@@ -53,6 +55,8 @@ app.command()(demo)
 app.command(context_settings=SERVE_CONTEXT, options_metavar=SERVE_USAGE)(serve)
 app.command()(pub)
 app.command()(sub)
+app.command()(streams)
+app.command()(tail)
 app.command()(ping)
 app.command()(bench)
 

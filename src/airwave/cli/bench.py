@@ -7,6 +7,9 @@ import typer
 
 
 def bench(  # noqa: PLR0917 (typer passes by name)
+    suite: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Only the loads of this suite: pubsub or streams.")
+    ] = None,
     only: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="Only this load; repeat it, or use commas, for more. --list names them."),
@@ -26,15 +29,15 @@ def bench(  # noqa: PLR0917 (typer passes by name)
     save: Annotated[Path | None, typer.Option(metavar="FILE", help="Write every number to this file, as JSON.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="2 rounds of 0.5 s, checks of 5 s: for a look only.")] = False,
 ) -> None:
-    """Measure Airwave against redis-server: deliveries per second, CPU, memory and latency, as ratios.
+    """Measure Airwave against redis-server: messages and stream entries per second, CPU and latency, as ratios.
 
     Both servers run on one core, in turn, and the load on another.
 
-    All of it takes about ten minutes; let the machine do nothing else meanwhile.
+    Each suite takes about ten minutes; let the machine do nothing else meanwhile.
     """
     from airwave.bench.command import Wishes, execute  # noqa: PLC0415 (only this command pays for it)
 
     names = [name.strip() for names in only or [] for name in names.split(",") if name.strip()]
-    code = execute(Wishes(names, list_, against, rounds, seconds, save, quick))
+    code = execute(Wishes(suite, names, list_, against, rounds, seconds, save, quick))
     if code:
         raise typer.Exit(code)

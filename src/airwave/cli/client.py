@@ -8,7 +8,7 @@ import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
 import typer
@@ -67,6 +67,21 @@ def connect(url: str) -> Redis:
     except (ValueError, TypeError, redis.RedisError):
         raise Failure(_BAD_URL, code=2) from None
     return client
+
+
+def connect_raw(url: str) -> Redis:
+    """As `connect`, but replies are what the server sends: redis-py turns the fields of an entry into a dictionary,
+    which forgets names that come twice."""
+    client = connect(url)
+    client.response_callbacks.clear()
+    return client
+
+
+def mapping(reply: Any) -> dict[bytes, Any]:
+    """A raw reply of names and values: a flat list in RESP2, a map in RESP3 (which a URL may ask for)."""
+    if isinstance(reply, dict):
+        return reply
+    return dict(zip(reply[::2], reply[1::2], strict=True))
 
 
 def _password_spills(url: str) -> bool:

@@ -32,8 +32,8 @@ def demo(
 ) -> None:
     """Start a server and watch messages flow through it.
 
-    Plays a story with real redis-py clients, checks that every message arrives, and keeps serving until Ctrl-C.
-    Without a terminal it ends after the story: with code 0, or 1 if any message was missing.
+    Plays a story with real redis-py clients, checks that every message and every entry arrives, and keeps serving until
+    Ctrl-C. Without a terminal it ends after the story: with code 0, or 1 if anything was missing.
     """
     raise typer.Exit(run_demo(port, stay=not leave and sys.stdin.isatty() and sys.stdout.isatty()))
 
@@ -125,6 +125,10 @@ def say_how_to_go_on(stage: Stage, port: int, *, serving: bool) -> None:
         f"  {airwave} sub --pattern 'notifications:*'{url}",
         f"  {airwave} pub notifications:user:42 'Hello!'{url}",
         f"  redis-cli -p {port} PUBLISH notifications:user:42 'Hello from redis-cli!'",
+        "",
+        f"  redis-cli -p {port} XADD parcels '*' parcel 5 item Book",
+        f"  {airwave} tail parcels --from 0{url}",
+        f"  {airwave} streams{url}",
         "",
         "  >>> import redis",
         f"  >>> client = redis.Redis(port={port})",

@@ -1,16 +1,17 @@
-"""What the demo tells: six acts about channels, patterns, a background thread and a cache.
+"""What the demo tells: five acts about channels, patterns, a background thread and a cache, three about a stream.
 
-Each act publishes and names every message that must arrive; see actors.py for how that is checked.
+Each act publishes or adds, and names everything that must arrive; see actors.py and workers.py for how that is checked.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from airwave.cli.actors import BackgroundSubscriber, Payload, Publisher, Subscriber, encoded
 from airwave.cli.stage import Stage
+from airwave.cli.workers import Archivist, Foreman, Ledger, Shop, Worker
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -24,6 +25,8 @@ _ORDERS = "events:orders:*"
 _GLOBAL = "notifications:global"
 _INVALIDATE = "cache:invalidate"
 _PRODUCT = "product:42"
+_PARCELS = "parcels"
+_PACKERS = "packers"
 
 
 class AppServer:
@@ -48,6 +51,16 @@ class AppServer:
     def _load(self, verb: str) -> None:
         self._cache[_PRODUCT] = self._database[_PRODUCT]
         self._stage.remarks(self._subscriber.name, f"{verb} {_PRODUCT}; cache: {encoded(self._cache)}")
+
+
+class Packers(NamedTuple):
+    """Who plays on the stream of parcels."""
+
+    shop: Shop
+    foreman: Foreman
+    one: Worker
+    two: Worker
+    archivist: Archivist
 
 
 class Cast:
@@ -77,6 +90,18 @@ class Cast:
         """An app server with a subscriber of its own."""
         subscriber = self._add(Subscriber(self.stage, name, self._client(), self._patience_s))
         return AppServer(self.stage, subscriber, database)
+
+    def packers(self) -> Packers:
+        """A stream of parcels, and those who have to do with it; each has a connection of its own."""
+        ledger, stage = Ledger(_PARCELS), self.stage
+        one, two = (Worker(stage, f"worker {n}", self._client(), ledger, _PACKERS) for n in (1, 2))
+        return Packers(
+            Shop(stage, "shop", self._client(), ledger),
+            Foreman(stage, "foreman", self._client(), ledger, _PACKERS),
+            one,
+            two,
+            Archivist(stage, "archivist", self._client(), ledger),
+        )
 
     def leave(self) -> int:
         """Everybody unsubscribes; how many messages arrived in all."""
@@ -112,8 +137,15 @@ def play(stage: Stage, connect: Connect, patience_s: float) -> None:
         follow_orders(cast)
         broadcast(cast)
         invalidate_caches(cast)
+        packers = cast.packers()
+        share_work(stage, packers)
+        lose_a_worker(stage, packers)
+        replay(stage, packers)
         received = leave(cast)
-    stage.done(f"All {received} messages arrived, in order, and every count was right.")
+    done = packers.one.done + packers.two.done
+    stage.done(
+        f"All {received} messages arrived, in order; {done} parcels are packed, each once; every count was right."
+    )
 
 
 def subscribe(cast: Cast) -> None:
@@ -177,9 +209,44 @@ def invalidate_caches(cast: Cast) -> None:
         app_server.invalidate(change)
 
 
+def share_work(stage: Stage, packers: Packers) -> None:
+    """Each entry of a stream goes to one worker of a group, and is theirs until they acknowledge it."""
+    stage.act("6. A stream keeps what is added, and two workers of a group share it")
+    shop, foreman, one, two, _ = packers
+    foreman.found()
+    for parcel, item in enumerate(("Radio", "Lamp", "Clock", "Map"), 1):
+        shop.add({"parcel": str(parcel), "item": item})
+    one.take(1)
+    two.take(2)
+    one.finish(1)
+    one.take(3)
+    foreman.look({2: two, 3: one})
+
+
+def lose_a_worker(stage: Stage, packers: Packers) -> None:
+    """What a worker has not acknowledged when it dies is claimed by another one."""
+    stage.act("7. A worker dies at its work, and the other one takes it over")
+    _, foreman, one, two, _ = packers
+    foreman.kill(two)
+    stage.remarks(two.name, "is gone, and the parcel of entry 2 is not packed")
+    one.finish(3)
+    one.take(4)
+    one.finish(4)
+    foreman.look({2: two})
+    one.claim(2)
+    one.finish(2)
+    foreman.look({})
+
+
+def replay(stage: Stage, packers: Packers) -> None:
+    """Acknowledged or not, the entries are still there."""
+    stage.act("8. Somebody new reads everything from the start")
+    packers.archivist.replay()
+
+
 def leave(cast: Cast) -> int:
     """Nobody listens any more; how many messages had arrived."""
-    cast.stage.act("6. Nobody listens any more")
+    cast.stage.act("9. Nobody listens any more")
     received = cast.leave()
     cast.publisher("chat").publish(_USER, {"type": "new_message", "from": "Alice", "text": "Anyone?"}, delivered=0)
     return received

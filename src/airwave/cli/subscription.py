@@ -4,14 +4,13 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airwave.cli.client import display, explain
 from airwave.cli.failure import Failure
-from airwave.cli.output import say
+from airwave.cli.reports import Reports
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -21,9 +20,6 @@ _TURN_S = 1.0
 # A silent server is sent a PING after the first and taken for dead after the second, in seconds.
 _PING_AFTER_S = 20.0
 _DEAD_AFTER_S = 60.0
-# Pause before another attempt to connect, in seconds: doubled each time, from the first to the second.
-_BACKOFF_MIN_S = 0.1
-_BACKOFF_MAX_S = 5.0
 
 
 class Message(NamedTuple):
@@ -50,44 +46,21 @@ def follow(client: Redis, url: str, names: list[bytes], *, pattern: bool) -> Ite
 
     # A bare connection, because redis.client.PubSub reconnects by itself without telling.
     connection: Any = client.connection_pool.make_connection()
-    reports = _Reports(url, names)
+    reports = Reports(url)
+
+    def subscribed() -> None:
+        first = f"Subscribed to {len(names)} name(s) at {display(url)}: Ctrl-C ends"
+        reports.connected(first, "messages published in between may have been missed")
+
     while True:
         try:
-            yield from _read(connection, b"PSUBSCRIBE" if pattern else b"SUBSCRIBE", names, reports.subscribed)
+            yield from _read(connection, b"PSUBSCRIBE" if pattern else b"SUBSCRIBE", names, subscribed)
         except (redis.AuthenticationError, redis.ResponseError) as error:
             raise Failure(explain(error, url)) from None
         except (redis.RedisError, OSError) as error:
             time.sleep(reports.lost(error))
         finally:
             connection.disconnect()
-
-
-class _Reports:
-    """What the user is told about the connection, and how long to wait before the next attempt."""
-
-    def __init__(self, url: str, names: list[bytes]) -> None:
-        self._url = url
-        self._count = len(names)
-        self._ever_subscribed = False
-        self._failures = 0
-
-    def subscribed(self) -> None:
-        if self._ever_subscribed:
-            say(f"Reconnected to {display(self._url)}: messages published in between may have been missed")
-        else:
-            say(f"Subscribed to {self._count} name(s) at {display(self._url)}: Ctrl-C ends")
-        self._ever_subscribed = True
-        self._failures = 0
-
-    def lost(self, error: Exception) -> float:
-        """Report a lost connection once; the seconds to wait, of which up to a half are random against stampedes."""
-        if not self._ever_subscribed:
-            raise Failure(explain(error, self._url)) from None
-        if self._failures == 0:
-            say(f"Connection to {display(self._url)} lost: reconnecting")
-        pause_s = min(_BACKOFF_MAX_S, _BACKOFF_MIN_S * 2.0 ** min(self._failures, 16))
-        self._failures += 1
-        return pause_s * random.uniform(0.5, 1.0)
 
 
 def _read(

@@ -147,11 +147,11 @@ def _stats(broker: Broker) -> Fields:
         ("instantaneous_output_kbps", f"{stats.output_of_rate.per_second / 1024:.2f}"),
         ("rejected_connections", stats.rejected_connections),
         ("accept_pauses", stats.accept_pauses),
-        ("expired_keys", 0),
+        ("expired_keys", broker.keyspace.expired),
         ("evicted_keys", 0),
         ("evicted_clients", 0),
-        ("keyspace_hits", 0),
-        ("keyspace_misses", 0),
+        ("keyspace_hits", broker.keyspace.hits),
+        ("keyspace_misses", broker.keyspace.misses),
         ("pubsub_channels", len(pubsub.channels)),
         ("pubsub_patterns", len(pubsub.patterns)),
         ("pubsubshard_channels", len(pubsub.shard_channels)),
@@ -186,6 +186,13 @@ def _cpu(broker: Broker) -> Fields:
         ("used_cpu_sys_children", "0.000000"),
         ("used_cpu_user_children", "0.000000"),
     ]
+
+
+def _keyspace(broker: Broker) -> Iterator[tuple[str, object]]:
+    for database in broker.keyspace.databases:
+        if database.values:
+            ttl_ms = broker.keyspace.mean_ttl_ms(database)
+            yield f"db{database.index}", f"keys={len(database.values)},expires={database.expiring},avg_ttl={ttl_ms}"
 
 
 def _commandstats(broker: Broker) -> Iterator[tuple[str, object]]:
@@ -241,6 +248,6 @@ _SECTIONS: dict[str, Callable[[Broker], Fields]] = {
     "errorstats": _errorstats,
     "latencystats": _latencystats,
     "cluster": lambda _: [("cluster_enabled", 0)],
-    "keyspace": lambda _: (),
+    "keyspace": _keyspace,
 }
 _ON_REQUEST = {"commandstats", "latencystats"}

@@ -12,6 +12,7 @@ from airwave.resp import Encoder
 from airwave.session import Session
 
 _OPEN = "loading stale"
+_SECOND_KEYS = ("newkey", "destination")  # have a key specification of their own
 _UNORDERED = ("nondeterministic_output_order",)
 
 
@@ -158,8 +159,12 @@ def command_getkeysandflags(session: Session, argv: Argv) -> bytes:
     Source: https://redis.io/docs/latest/commands/command-getkeysandflags/
     """
     row, keys = _keys(argv[2:])
-    flags = _key_flags(session.encoder, row)
-    return resp.array([resp.array([resp.bulk(key), flags]) for key in keys])
+    words = row.key_flags
+    if row.name == "set":  # as in Redis: it depends on whether the old value is asked for
+        words = ("RW access update",) if b"GET" in [arg.upper() for arg in argv[5:]] else ("OW update",)
+    flags = [_key_flags(session.encoder, each) for each in words]
+    pairs = [(key, flags[min(place, len(flags) - 1)]) for place, key in enumerate(keys)]
+    return resp.array([resp.array([resp.bulk(key), about]) for key, about in pairs])
 
 
 @command("COMMAND HELP", arity=2, flags=_OPEN, since="5.0.0", group="server", categories="connection")
@@ -192,11 +197,22 @@ def _keys(argv: Argv) -> tuple[Command, Argv]:
     if row is None:
         raise CommandError("ERR Invalid command specified")
     first, last, step = row.keys
-    if not first or _names_channels(row):
+    if not (first or row.key_word[0]) or _names_channels(row):
         raise CommandError("ERR The command has no key arguments")
     if len(argv) != row.arity and (row.arity > 0 or len(argv) < -row.arity):
         raise CommandError("ERR Invalid number of arguments specified for command")
+    if row.key_word[0]:
+        return row, _keys_behind(*row.key_word, argv)
     return row, argv[first : (last if last >= 0 else len(argv) + last) + 1 : step]
+
+
+def _keys_behind(word: str, start: int, argv: Argv) -> Argv:
+    """The first half of what stands behind a word."""
+    for place in range(start, len(argv) - 1):
+        if argv[place].upper() == word.encode():
+            behind = argv[place + 1 :]
+            return behind[: len(behind) // 2]
+    raise CommandError("ERR Invalid arguments specified for command")
 
 
 def _names_channels(row: Command) -> bool:
@@ -221,30 +237,53 @@ def _described(encoder: Encoder, row: Command) -> bytes:
             *map(resp.integer, row.keys),
             encoder.set([resp.simple(b"@" + name.encode()) for name in CATEGORIES if name in row.categories]),
             encoder.set([resp.text(tip) for tip in row.tips]),
-            encoder.set([_key_spec(encoder, row)] if row.keys[0] else []),
+            encoder.set(_key_specs(encoder, row)),
             resp.array(subcommands) if subcommands else encoder.set([]),
         ]
     )
 
 
-def _key_flags(encoder: Encoder, row: Command) -> bytes:
-    return encoder.set([resp.simple(b"not_key" if _names_channels(row) else b"RO")])
+def _key_flags(encoder: Encoder, flags: str) -> bytes:
+    return encoder.set([resp.simple(flag.encode()) for flag in flags.split()])
 
 
-def _key_spec(encoder: Encoder, row: Command) -> bytes:
-    """Where the keys are, in the form that Redis 7 has for it."""
-
-    def spec(kind: str, **numbers: int) -> bytes:
-        inner = encoder.map([(resp.text(name), resp.integer(number)) for name, number in numbers.items()])
-        return encoder.map([(resp.bulk(b"type"), resp.text(kind)), (resp.bulk(b"spec"), inner)])
-
+def _key_specs(encoder: Encoder, row: Command) -> list[bytes]:
+    """Where the keys are and what is done with them, as Redis 7 says it; keys that differ one by one."""
     first, last, step = row.keys
+    if row.key_word[0]:
+        word, start = row.key_word
+        begin = (b"keyword", {"keyword": resp.text(word), "startfrom": resp.integer(start)})
+        return [_key_spec(encoder, row.key_flags[0], begin, lastkey=-1, keystep=1, limit=2)]
+    if not first:
+        return []
+    if len(row.key_flags) > 1:
+        return [
+            _key_spec(encoder, flags, _at(first + place * step), lastkey=0, keystep=1, limit=0)
+            for place, flags in enumerate(row.key_flags)
+        ]
+    flags = "not_key" if _names_channels(row) else row.key_flags[0]
     lastkey = last - first if last >= 0 else last  # counted from the first key, or from the end
+    return [_key_spec(encoder, flags, _at(first), lastkey=lastkey, keystep=step, limit=0)]
+
+
+_Begin = tuple[bytes, dict[str, bytes]]
+
+
+def _at(index: int) -> _Begin:
+    return b"index", {"index": resp.integer(index)}
+
+
+def _key_spec(encoder: Encoder, flags: str, begin: _Begin, **numbers: int) -> bytes:
+    def spec(kind: bytes, values: dict[str, bytes]) -> bytes:
+        inner = encoder.map([(resp.text(name), value) for name, value in values.items()])
+        return encoder.map([(resp.bulk(b"type"), resp.bulk(kind)), (resp.bulk(b"spec"), inner)])
+
+    span = {name: resp.integer(number) for name, number in numbers.items()}
     return encoder.map(
         [
-            (resp.bulk(b"flags"), _key_flags(encoder, row)),
-            (resp.bulk(b"begin_search"), spec("index", index=first)),
-            (resp.bulk(b"find_keys"), spec("range", lastkey=lastkey, keystep=step, limit=0)),
+            (resp.bulk(b"flags"), _key_flags(encoder, flags)),
+            (resp.bulk(b"begin_search"), spec(*begin)),
+            (resp.bulk(b"find_keys"), spec(b"range", span)),
         ]
     )
 
@@ -273,7 +312,7 @@ def _arguments(encoder: Encoder, wanted: Iterable[Argument]) -> bytes:
 def _argument(encoder: Encoder, argument: Argument) -> bytes:
     pairs = [(resp.bulk(b"name"), resp.text(argument.name)), (resp.bulk(b"type"), resp.text(argument.kind))]
     if argument.kind == "key":
-        pairs.append((resp.bulk(b"key_spec_index"), resp.integer(0)))
+        pairs.append((resp.bulk(b"key_spec_index"), resp.integer(argument.name in _SECOND_KEYS)))
     if argument.token:
         pairs.append((resp.bulk(b"token"), resp.text(argument.token)))
     flags = [word for word, has in ((b"optional", argument.optional), (b"multiple", argument.multiple)) if has]

@@ -135,12 +135,13 @@ _SHARDS = ("nondeterministic_output", "request_policy:all_shards", "response_pol
     group="server",
     syntax="key [SAMPLES count]",
     keys=(2, 2, 1),
+    key_flags="RO",
 )
 def memory_usage(session: Session, argv: Argv) -> bytes:
-    """Estimate the memory that a key takes. Airwave has no keys yet.
+    """Estimate the memory that a key takes; entries that are on disk only take none. SAMPLES changes nothing.
 
-    Reply: null, as for any key that does not exist.
-    Cost: O(1)
+    Reply: integer, bytes; null when the key is not there.
+    Cost: O(N) for N chunks and groups of a stream.
     Source: https://redis.io/docs/latest/commands/memory-usage/
     """
     options = argv[3:]
@@ -150,7 +151,8 @@ def memory_usage(session: Session, argv: Argv) -> bytes:
         if integer(options[1]) < 0:
             raise errors.SYNTAX
         options = options[2:]
-    return session.encoder.null
+    value = session.database.peek(argv[2])
+    return session.encoder.null if value is None else resp.integer(value.memory_bytes)
 
 
 @command("MEMORY STATS", arity=2, since="4.0.0", group="server", tips=_SHARDS)
@@ -165,6 +167,7 @@ def memory_stats(session: Session, argv: Argv) -> bytes:
     del argv
     broker, encoder = session.broker, session.encoder
     used, peak = used_and_peak_bytes(broker)
+    keys = sum([len(database.values) for database in broker.keyspace.databases])
     numbers = {
         "peak.allocated": peak,
         "total.allocated": used,
@@ -174,9 +177,8 @@ def memory_stats(session: Session, argv: Argv) -> bytes:
         "clients.lagging": len(broker.lagging),
         "pubsub.cached-routes": broker.pubsub.cached_routes,
         "python.allocated-blocks": sys.getallocatedblocks(),
-        "keys.count": 0,
-        "keys.bytes-per-key": 0,
-        "dataset.bytes": 0,
+        "keys.count": keys,
+        "keys.bytes-per-key": used // keys if keys else 0,
     }
     pairs = [(resp.text(name), resp.integer(number)) for name, number in numbers.items()]
     return encoder.map([*pairs, (resp.bulk(b"peak.percentage"), encoder.double(100 * used / peak))])

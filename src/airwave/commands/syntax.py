@@ -20,10 +20,13 @@ _WORD = re.compile(r"\.\.\.|[\[\]<>|]|[^\s\[\]<>|]+")
 _CLOSING = {"[": "]", "<": ">"}
 
 _TYPES = {
-    "key": "key",
+    **dict.fromkeys(("key", "newkey", "source", "destination"), "key"),
     "pattern": "pattern",
     **dict.fromkeys(("client-id", "columns", "count", "index", "numreplicas", "protover"), "integer"),
-    **dict.fromkeys(("seconds", "timeout", "version"), "integer"),
+    **dict.fromkeys(("seconds", "milliseconds", "timeout", "version"), "integer"),
+    **dict.fromkeys(("increment", "decrement", "cursor", "db", "destination-db", "index1", "index2"), "integer"),
+    **dict.fromkeys(("ttl", "frequency"), "integer"),
+    **dict.fromkeys(("unix-time-seconds", "unix-time-milliseconds"), "unix-time"),
     "delay-seconds": "double",
 }
 

@@ -5,6 +5,7 @@ redis-server's flags, `redis_directives` what Redis has and Airwave does not.
 """
 
 from airwave.settings.config_file import from_command_line
+from airwave.settings.keyspace_events import KeyspaceEvents
 from airwave.settings.kinds import BufferLimit, BufferLimits
 from airwave.settings.table import ConfigSetError, Setting, Settings, SettingsError, is_secret
 
@@ -12,6 +13,7 @@ __all__ = [
     "BufferLimit",
     "BufferLimits",
     "ConfigSetError",
+    "KeyspaceEvents",
     "Setting",
     "Settings",
     "SettingsError",

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
 
 from airwave import glob
+from airwave.settings.keyspace_events import KeyspaceEvents
 from airwave.settings.kinds import (
     INT32_MAX,
     INT64_MAX,
@@ -147,7 +148,16 @@ class Settings:
         "A subscriber beyond its output limit is disconnected, as in Redis, or loses its oldest whole messages. Both "
         "are counted and logged.",
     )
-    databases: int = setting(16, Integer(1, 16_384), "Number of databases that SELECT knows.", mutable=False)
+    databases: int = setting(
+        16, Integer(1, 16_384), "Number of databases that SELECT knows.", mutable=False, section="Keys"
+    )
+    notify_keyspace_events: str = setting(
+        "",
+        KeyspaceEvents(),
+        "Changes of keys that are published: to `__keyspace@<db>__:<key>` (K) or `__keyevent@<db>__:<event>` (E), for "
+        "the commands about keys (g), strings ($) and streams (t), keys that expired (x), are new (n) or were missed "
+        "(m); A is all but n and m. The classes l, s, h, z, e and d are accepted; Airwave has nothing to tell of them.",
+    )
 
     fan_out_slice: int = setting(
         16,
@@ -225,12 +235,6 @@ class Settings:
         Only(Bool(), False, "Airwave keeps nothing on disk yet: only 'no' is possible"),
         "Airwave keeps nothing on disk yet; tools ask for it.",
     )
-    notify_keyspace_events: str = setting(
-        "",
-        Only(Text(), "", 'Airwave has no keyspace events: only "" is possible'),
-        "Airwave has no keyspace events; clients ask for it.",
-    )
-
     config_file: str = field(default="")
     ignored: list[str] = field(default_factory=list)
     _listeners: dict[str, list[Callable[[Any], None]]] = field(default_factory=dict, repr=False, compare=False)

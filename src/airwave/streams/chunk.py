@@ -12,9 +12,10 @@ None until the journal has fetched it. A sealed blob never changes: entries that
 (`dead`) are skipped.
 """
 
+import struct
 from bisect import bisect_left
 from collections.abc import Iterator
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 from airwave.streams import ids as entry_ids
 
@@ -102,7 +103,7 @@ class Chunk:
         blob = self._loaded()
         base = self.count * (_ID + _END)
         ends = [base + self._end(blob, place) for place in range(start, stop + 1)]
-        return [blob[begin:end] for begin, end in zip(ends, ends[1:], strict=False)]
+        return [blob[begin:end] for begin, end in pairwise(ends)]
 
     def _end(self, blob: bytes, stop: int) -> int:
         """Where the entries before this position end."""
@@ -245,7 +246,7 @@ class OpenChunk:
 
 def ends_of(items: list[bytes]) -> bytes:
     """Where each entry ends when they stand one after the other: 32 bits little-endian each."""
-    return b"".join([end.to_bytes(_END, "little") for end in accumulate(map(len, items))])
+    return struct.pack(f"<{len(items)}I", *accumulate(map(len, items)))
 
 
 def blob_of(members: list[int], items: list[bytes]) -> bytes:

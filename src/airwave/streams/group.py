@@ -3,7 +3,10 @@
 Every change of a group goes through its methods, which tell the journal.
 """
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from operator import itemgetter
 
 from airwave import journal as effects
 from airwave.journal import Journal
@@ -11,6 +14,7 @@ from airwave.streams import ids as entry_ids
 from airwave.streams.pending import Consumer, Delivery, Pending
 
 UNKNOWN = -1  # entries_read when it cannot be known
+DELIVERIES_MAX = (1 << 63) - 1  # where the counter of an entry's deliveries stays
 
 
 class Group:
@@ -58,9 +62,7 @@ class Group:
         """Tell the journal that the group exists, and where it stands."""
         if self._journal.durable:
             packed = self.last_id.to_bytes(entry_ids.PACKED_BYTES, "big")
-            self._journal.record(
-                (effects.GROUP, self._stream, self.number, self.name, packed, self.entries_read)
-            )
+            self._journal.record((effects.GROUP, self._stream, self.number, self.name, packed, self.entries_read))
 
     def move_to(self, last_id: int, entries_read: int) -> None:
         """Set the position."""
@@ -90,8 +92,7 @@ class Group:
         """Remove a consumer with all that is pending for it; returns how many entries that were."""
         pending = consumer.pending
         if pending:
-            for entry_id in [each for each, delivery in self.pending.range() if delivery.consumer is consumer]:
-                self.pending.pop(entry_id)
+            self.pending.pop_many([entry_id for entry_id, _ in self.pending.held_by(consumer)])
         consumer.pending = 0
         del self.consumers[consumer.name]
         if self._journal.durable:
@@ -108,7 +109,7 @@ class Group:
             packed: the same packed, if it is at hand.
         """
         pending, delivery = self.pending, Delivery(consumer, now_ms, 1)
-        if ids[0] > pending._last:  # noqa: SLF001  (the hot path; nothing of it can be pending)
+        if ids[0] > pending.top:  # the hot path: nothing of it can be pending
             pending.add_run(ids, delivery)
             consumer.pending += len(ids)
         else:
@@ -128,6 +129,15 @@ class Group:
         if self._journal.durable and ids:
             self._note_pending(delivery, entry_ids.pack(ids))
 
+    def assign_each(self, items: Iterable[tuple[int, int]], consumer: Consumer | None, at_ms: int) -> None:
+        """As `assign`, for entries with different numbers of deliveries.
+
+        Args:
+            items: IDs, and how often each was delivered.
+        """
+        for count, same in groupby(items, key=itemgetter(1)):
+            self.assign([entry_id for entry_id, _ in same], Delivery(consumer, at_ms, min(count, DELIVERIES_MAX)))
+
     def _set(self, entry_id: int, delivery: Delivery) -> None:
         before = self.pending.put(entry_id, delivery)
         if before is not None and before.consumer is not None:
@@ -146,18 +156,21 @@ class Group:
 
     def acknowledge(self, ids: Sequence[int]) -> list[int]:
         """Entries are done with; returns those that were pending."""
-        done = []
-        pop = self.pending.pop
-        released = self.released
-        for entry_id in ids:
-            delivery = pop(entry_id)
-            if delivery is not None:
-                done.append(entry_id)
+        done, deliveries = self.pending.pop_many(ids)
+        if not done:
+            return done
+        first = deliveries[0]
+        if deliveries.count(first) == len(deliveries):  # the common case: they were delivered together
+            if first.consumer is not None:
+                first.consumer.pending -= len(done)
+        else:
+            for delivery, count in Counter(deliveries).items():
                 if delivery.consumer is not None:
-                    delivery.consumer.pending -= 1
-                else:
-                    released.pop(entry_id, None)
-        if done and self._journal.durable:
+                    delivery.consumer.pending -= count
+        if self.released:
+            for entry_id in done:
+                self.released.pop(entry_id, None)
+        if self._journal.durable:
             self._journal.record((effects.ACKED, self._stream, self.number, entry_ids.pack(done)))
         return done
 

@@ -7,10 +7,13 @@ bisection, a range is read page by page, and the storage writes only pages that 
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from heapq import heappop, heappush
 
 from airwave.streams.ids import ID_MAX
 
 PAGE_MAX = 256
+
+_NEVER = 1 << 62  # ms; later than any delivery
 
 
 class Delivery:
@@ -56,16 +59,20 @@ class Page:
     Attributes:
         number: the storage's number for it; 0: it has none yet.
         items: deliveries by ID; in the order of IDs if `ordered`.
-        oldest_ms: none of its deliveries is older; it may be too low.
+        oldest_ms: nothing that somebody has here was delivered before; it may be too low.
+        owners: all who have something here; there may be others among them.
     """
 
-    __slots__ = ("items", "number", "oldest_ms", "ordered")
+    __slots__ = ("items", "number", "oldest_ms", "ordered", "owners")
 
-    def __init__(self, items: dict[int, Delivery], oldest_ms: int) -> None:
+    def __init__(
+        self, items: dict[int, Delivery], oldest_ms: int, owners: "set[Consumer | None] | None" = None
+    ) -> None:
         self.number = 0
         self.items = items
         self.ordered = True
         self.oldest_ms = oldest_ms
+        self.owners = {each.consumer for each in items.values()} if owners is None else owners
 
     def in_order(self) -> dict[int, Delivery]:
         """Its items, ordered by ID."""
@@ -84,9 +91,10 @@ class Pending:
         changed: pages that changed since the storage last wrote them; the storage empties it.
         emptied: numbers of pages that are gone; the storage empties it. Filled only if `tracked`.
         tracked: whether anybody wants to know what changed.
+        top: no ID is greater; -1: there was none yet.
     """
 
-    __slots__ = ("_last", "_size", "changed", "emptied", "firsts", "pages", "tracked")
+    __slots__ = ("_size", "changed", "emptied", "firsts", "pages", "top", "tracked")
 
     def __init__(self, *, tracked: bool) -> None:
         self.pages: list[Page] = []
@@ -95,7 +103,7 @@ class Pending:
         self.emptied: list[int] = []
         self.tracked = tracked
         self._size = 0
-        self._last = -1  # no ID is greater
+        self.top = -1
 
     def __len__(self) -> int:
         return self._size
@@ -109,7 +117,7 @@ class Pending:
         """Add entries delivered together, in ascending order; none of them is pending."""
         if not ids:
             return
-        if ids[0] <= self._last:
+        if ids[0] <= self.top:
             for entry_id in ids:
                 self.put(entry_id, delivery)
             return
@@ -118,23 +126,26 @@ class Pending:
             page = self.pages[-1]
             page.items.update(dict.fromkeys(ids[:room], delivery))
             page.oldest_ms = min(page.oldest_ms, delivery.at_ms)
+            page.owners.add(delivery.consumer)
             if self.tracked:
                 self.changed.add(page)
             start = room
         for begin in range(start, len(ids), PAGE_MAX):
-            page = Page(dict.fromkeys(ids[begin : begin + PAGE_MAX], delivery), delivery.at_ms)
+            items = dict.fromkeys(ids[begin : begin + PAGE_MAX], delivery)
+            page = Page(items, delivery.at_ms, {delivery.consumer})
             self.pages.append(page)
             self.firsts.append(ids[begin])
             if self.tracked:
                 self.changed.add(page)
         self._size += len(ids)
-        self._last = ids[-1]
+        self.top = ids[-1]
 
     def put(self, entry_id: int, delivery: Delivery) -> Delivery | None:
-        """Add an entry, or say something new of one; returns what was known of it. Consumers' counts are not touched."""
+        """Add an entry, or say something new of one; returns what was known of it. Consumers' counts stay."""
         place = bisect_right(self.firsts, entry_id) - 1
         if place < 0:
             if not self.pages:
+                self.top = -1
                 self.add_run((entry_id,), delivery)
                 return None
             place = 0
@@ -142,11 +153,15 @@ class Pending:
         page = self.pages[place]
         before = page.items.get(entry_id)
         if before is None:
-            page.ordered = False  # it was put behind all others
             self._size += 1
-            self._last = max(self._last, entry_id)
+            if entry_id > self.top:
+                self.top = entry_id
+            else:
+                page.ordered = False  # it is put behind all others
         page.items[entry_id] = delivery
-        page.oldest_ms = min(page.oldest_ms, delivery.at_ms)
+        page.owners.add(delivery.consumer)
+        if delivery.consumer is not None:
+            page.oldest_ms = min(page.oldest_ms, delivery.at_ms)
         if self.tracked:
             self.changed.add(page)
         if len(page.items) > 2 * PAGE_MAX:
@@ -155,18 +170,40 @@ class Pending:
 
     def pop(self, entry_id: int) -> Delivery | None:
         """Remove an entry; returns what was known of it. Consumers' counts are not touched."""
-        place = bisect_right(self.firsts, entry_id) - 1
-        if place < 0:
-            return None
-        page = self.pages[place]
-        delivery = page.items.pop(entry_id, None)
-        if delivery is not None:
-            self._size -= 1
-            if self.tracked:
-                self.changed.add(page)
-            if not page.items:
-                self._remove(place)
-        return delivery
+        deliveries = self.pop_many((entry_id,))[1]
+        return deliveries[0] if deliveries else None
+
+    def pop_many(self, ids: Sequence[int]) -> tuple[list[int], list[Delivery]]:
+        """Remove entries. Consumers' counts are not touched.
+
+        Returns:
+            Those that were pending, and what was known of each.
+        """
+        removed: list[int] = []
+        deliveries: list[Delivery] = []
+        firsts = self.firsts
+        # IDs that come together mostly are on one page: look for it only when that ends. This halves the cost of XACK.
+        low, high = 1, 0
+        for entry_id in ids:
+            if not low <= entry_id < high:
+                place = bisect_right(firsts, entry_id) - 1
+                if place < 0:
+                    continue
+                page = self.pages[place]
+                items = page.items
+                low = firsts[place]
+                high = firsts[place + 1] if place + 1 < len(firsts) else ID_MAX + 1
+                if self.tracked:
+                    self.changed.add(page)
+            delivery = items.pop(entry_id, None)
+            if delivery is not None:
+                removed.append(entry_id)
+                deliveries.append(delivery)
+                if not items:
+                    self._remove(place)
+                    low, high = 1, 0
+        self._size -= len(removed)
+        return removed, deliveries
 
     def _remove(self, place: int) -> None:
         page = self.pages.pop(place)
@@ -180,7 +217,7 @@ class Pending:
         items = list(page.in_order().items())
         half = len(items) // 2
         page.items = dict(items[:half])
-        other = Page(dict(items[half:]), page.oldest_ms)
+        other = Page(dict(items[half:]), page.oldest_ms, page.owners.copy())
         self.pages.insert(place + 1, other)
         self.firsts.insert(place + 1, items[half][0])
         if self.tracked:
@@ -208,21 +245,47 @@ class Pending:
         """The greatest ID; None when nothing is pending."""
         return next(reversed(self.pages[-1].in_order())) if self.pages else None
 
-    def idle_since(self, latest_ms: int, limit: int) -> list[tuple[int, Delivery]]:
-        """Entries that somebody has and that were delivered at `latest_ms` or before, oldest delivery first.
+    def held_by(self, consumer: Consumer, lower: int = 0, upper: int = ID_MAX) -> Iterator[tuple[int, Delivery]]:
+        """The entries that a consumer has; otherwise as `range`.
 
-        Cost: one comparison for each page, and for the pages with such entries their items.
+        Cost: one look at each page, and for the pages where it has something their items.
         """
-        found: list[tuple[int, Delivery]] = []
-        for page in self.pages:
-            if page.oldest_ms <= latest_ms:
-                held = [item for item in page.in_order().items() if item[1].consumer is not None]
-                page.oldest_ms = min([delivery.at_ms for _, delivery in held], default=1 << 62)
-                found += [item for item in held if item[1].at_ms <= latest_ms]
-        found.sort(key=lambda item: (item[1].at_ms, item[0]))
-        return found[:limit]
+        left = consumer.pending
+        place = max(0, bisect_right(self.firsts, lower) - 1)
+        while left and place < len(self.pages) and self.firsts[place] <= upper:
+            page = self.pages[place]
+            place += 1
+            if consumer not in page.owners:
+                continue
+            found = [item for item in page.in_order().items() if item[1].consumer is consumer]
+            if not found:
+                page.owners.discard(consumer)
+            for item in found:
+                if item[0] > upper:
+                    return
+                if item[0] >= lower:
+                    left -= 1
+                    yield item
 
-    @property
-    def oldest_ms(self) -> int | None:
-        """No delivery is older than this; None when nothing is pending. It may be too low."""
-        return min([page.oldest_ms for page in self.pages], default=None)
+    def oldest(self, latest_ms: int = _NEVER) -> Iterator[tuple[int, Delivery]]:
+        """Entries that somebody has and that were delivered at this time or before, oldest delivery first.
+
+        The list must not be changed meanwhile.
+        Cost: one comparison for each page, and for the pages looked at their items.
+        """
+        pages = [page for page in self.pages if page.oldest_ms <= latest_ms]
+        pages.sort(key=lambda page: page.oldest_ms)  # mostly they are: cheap
+        heap: list[tuple[int, int, Delivery]] = []
+        for page in pages:
+            while heap and heap[0][0] < page.oldest_ms:
+                _, entry_id, delivery = heappop(heap)
+                yield entry_id, delivery
+            page.oldest_ms = _NEVER
+            for entry_id, delivery in page.items.items():
+                if delivery.consumer is not None:
+                    page.oldest_ms = min(page.oldest_ms, delivery.at_ms)
+                    if delivery.at_ms <= latest_ms:
+                        heappush(heap, (delivery.at_ms, entry_id, delivery))
+        while heap:
+            _, entry_id, delivery = heappop(heap)
+            yield entry_id, delivery

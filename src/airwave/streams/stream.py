@@ -65,7 +65,7 @@ class Stream(Value):
         self.max_deleted = 0
         self.groups: dict[bytes, Group] = {}
         self.last_group = 0  # number of the youngest group ever
-        self.producers = Producers()
+        self.producers = Producers(journal, number)
         self.trimmed = False
         self.altered: set[Chunk] = set()
 
@@ -95,6 +95,28 @@ class Stream(Value):
             self.journal.touch(self)
         if len(tail.members) >= ENTRIES_MAX or tail.size >= BYTES_MAX:
             self.seal()
+
+    def extend(self, members: range, entries: list[bytes]) -> None:
+        """Add several entries at the end, as `append` does.
+
+        Args:
+            members: their IDs.
+        """
+        tail = self.tail
+        size = tail.size + sum(map(len, entries))
+        if len(tail.members) + len(entries) >= ENTRIES_MAX or size >= BYTES_MAX:
+            for entry_id, entry in zip(members, entries, strict=True):
+                self.append(entry_id, entry)
+            return
+        tail.members += members
+        tail.items += entries
+        tail.size = size
+        self.last_id = members[-1]
+        self.added += len(entries)
+        self.length += len(entries)
+        if self.clean:
+            self.clean = False
+            self.journal.touch(self)
 
     def seal(self) -> None:
         """Close the open chunk, which is not empty."""
@@ -224,6 +246,11 @@ class Stream(Value):
         """Whether there is a live entry of this ID."""
         return bool(self.spans(entry_id, entry_id, 1))
 
+    def entries(self, wanted: Sequence[int]) -> list[bytes | None]:
+        """Live entries by ID, encoded; None for those that there are not."""
+        self.load_of(wanted)
+        return [self.entry(entry_id) for entry_id in wanted]
+
     # --- deleting ---------------------------------------------------------------------------------------------------
 
     def chunk_of(self, entry_id: int) -> "Chunk | OpenChunk | None":
@@ -233,17 +260,29 @@ class Stream(Value):
         place = bisect_right(self.firsts, entry_id) - 1
         return self.sealed[place] if place >= 0 else None
 
-    def delete(self, wanted: Sequence[int]) -> list[bool]:
-        """Delete entries by ID, as XDEL does.
+    def load_of(self, wanted: Sequence[int]) -> None:
+        """Have in memory what `delete` needs; see `Journal.fetch`."""
+        if self.sealed:
+            self.load({chunk for chunk in map(self.chunk_of, wanted) if chunk is not None})
+
+    def delete(self, wanted: Sequence[int], *, by_trimming: bool = False) -> list[bool]:
+        """Delete entries by ID.
+
+        Args:
+            by_trimming: they are trimmed away, which leaves `max_deleted` alone.
 
         Returns:
             For each whether there was one.
+
+        Raises:
+            Cold: see `Journal.fetch`.
         """
-        self.load({chunk for chunk in map(self.chunk_of, wanted) if chunk is not None})
+        self.load_of(wanted)
         deleted = [self._kill(entry_id) for entry_id in wanted]
         gone = [entry_id for entry_id, done in zip(wanted, deleted, strict=True) if done]
         if gone:
-            self.max_deleted = max(self.max_deleted, *gone)
+            if not by_trimming:
+                self.max_deleted = max(self.max_deleted, *gone)
             self.changed()
             if self.journal.durable:
                 self.journal.record((effects.DELETED, self.number, entry_ids.pack(gone)))
@@ -284,7 +323,9 @@ class Stream(Value):
             return 0
         if exact and self.sealed and excess < self.sealed[0].live:  # the common case, a few at a time
             head = self.sealed[0]
-            self.load((head,))
+            head.used = True
+            if head.blob is None:
+                self.load((head,))
             head.behead(excess)
             self.length -= excess
             self.altered.add(head)
@@ -297,8 +338,21 @@ class Stream(Value):
             return 0
         return self._trim(None, min_id, exact=exact, limit=limit)
 
-    def _trim(self, excess: int | None, min_id: int | None, *, exact: bool, limit: int) -> int:
-        """Drop whole chunks from the head, then a part of the next: so many entries, or all below an ID."""
+    def load_edge(self, excess: int | None, min_id: int) -> None:
+        """Have in memory what trimming needs: the chunk of which a part stays.
+
+        Args:
+            excess: how many entries are to go; None: all below `min_id`.
+
+        Raises:
+            Cold: see `Journal.fetch`.
+        """
+        whole, _ = self._whole(excess, min_id, 0)
+        if whole < len(self.sealed):
+            self.load((self.sealed[whole],))
+
+    def _whole(self, excess: int | None, min_id: int | None, limit: int) -> tuple[int, int]:
+        """How many chunks go as a whole, and how many entries are in them."""
         whole = removed = 0
         for chunk in self.sealed:
             live = chunk.live
@@ -307,6 +361,11 @@ class Stream(Value):
                 break
             whole += 1
             removed += live
+        return whole, removed
+
+    def _trim(self, excess: int | None, min_id: int | None, *, exact: bool, limit: int) -> int:
+        """Drop whole chunks from the head, then a part of the next: so many entries, or all below an ID."""
+        whole, removed = self._whole(excess, min_id, limit)
         rest: Chunk | OpenChunk = self.sealed[whole] if whole < len(self.sealed) else self.tail
         part = 0
         if exact:
@@ -336,6 +395,22 @@ class Stream(Value):
             self.trimmed = True
             self.changed()
         return count
+
+    # --- consumer groups --------------------------------------------------------------------------------------------
+
+    def add_group(self, name: bytes, last_id: int, entries_read: int) -> Group:
+        """A consumer group that is new."""
+        self.last_group += 1
+        group = Group(self.journal, self.number, self.last_group, name, last_id, entries_read)
+        self.groups[name] = group
+        group.note_position()
+        return group
+
+    def remove_group(self, group: Group) -> None:
+        """Remove a consumer group with all that is pending in it."""
+        del self.groups[group.name]
+        if self.journal.durable:
+            self.journal.record((effects.UNGROUP, self.number, group.number))
 
     # --- all of it --------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,335 @@
+"""Kills a server under load, again and again, and looks whether it has what it answered.
+
+    python tests/crash/rounds.py --rounds 50            a new seed, which it prints
+    python tests/crash/rounds.py --rounds 50 --seed 7   the same load again
+    python tests/crash/rounds.py --server redis         a redis-server instead: are the tests right?
+
+In each round clients of two kinds work at once: those that own their keys (load.py, checked by model.py), and those
+that share a stream and its group (workers.py). At a random moment the server is killed with SIGKILL, then started on
+the same directory, often with another `appendfsync`: none of them may lose what was answered. Every so many rounds the
+directory is a new one. Some rounds end quietly: nothing is on its way, and everything is there to the last bit, the
+times as well. What the clients do comes from the seed; how far they get before the kill does not.
+"""
+
+import argparse
+import random
+import shutil
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from live import DEADLINE_S, Peer
+
+from crash import nodes
+from crash.load import Script, Unit
+from crash.model import Model, Sent, WrongError
+from crash.nodes import Server
+from crash.state import State, View, ask, difference, keys_of, look
+from crash.workers import Crew, Producer, Worker, send
+
+DATABASES = 16
+SYNCS = ("always", "everysec", "no")
+
+
+@dataclass
+class Plan:
+    """What a run does.
+
+    Attributes:
+        server: `airwave` or `redis`.
+        seed: of all that is random.
+        rounds: kills in all; `rounds_each` in one directory.
+        pipelines: answered ones before the server is killed, at most.
+        options: of the server.
+        spoil: called with a client of the restarted server, before anything is compared: to see that it is noticed.
+    """
+
+    server: str = "airwave"
+    seed: int = 1
+    rounds: int = 50
+    rounds_each: int = 10
+    pipelines: int = 1500
+    options: tuple[str, ...] = ()
+    spoil: Callable[[Peer], None] | None = None
+    say: Callable[[str], None] = lambda _: None
+
+
+@dataclass
+class Counter:
+    """Answered pipelines of all clients."""
+
+    count: int = 0
+    changed: threading.Condition = field(default_factory=threading.Condition)
+
+    def add(self) -> None:
+        """One more."""
+        with self.changed:
+            self.count += 1
+            self.changed.notify_all()
+
+
+class Client(threading.Thread):
+    """A client that works until the server dies, or until it is told to stop.
+
+    Attributes:
+        fault: what went wrong that was not the server's death.
+    """
+
+    def __init__(self, peer: Peer, counter: Counter, stop: threading.Event) -> None:
+        super().__init__(daemon=True)
+        self._peer = peer
+        self._counter = counter
+        self._enough = stop
+        self.fault: Exception | None = None
+
+    def run(self) -> None:
+        try:
+            self.begin(self._peer)
+            while not self._enough.is_set():
+                self.step(self._peer)
+                self._counter.add()
+        except (EOFError, ConnectionError):
+            pass
+        except Exception as error:  # told by whoever joins the thread
+            self.fault = error
+        finally:
+            self._peer.close()
+
+    def begin(self, peer: Peer) -> None:
+        """What comes first."""
+
+    def step(self, peer: Peer) -> None:
+        """One pipeline. Raises EOFError or OSError when the server dies."""
+        raise NotImplementedError
+
+
+class Owner(Client):
+    """A client with keys of its own."""
+
+    def __init__(self, script: Script, peer: Peer, counter: Counter, stop: threading.Event) -> None:
+        super().__init__(peer, counter, stop)
+        self._script = script
+        self.sent = Sent()
+
+    def begin(self, peer: Peer) -> None:
+        """See `Client`."""
+        self._do(peer, self._script.connected())
+
+    def step(self, peer: Peer) -> None:
+        """See `Client`."""
+        self._do(peer, self._script.pipeline())
+
+    def _do(self, peer: Peer, units: list[Unit]) -> None:
+        sent = self.sent
+        sent.since_ms = int(time.time() * 1000)
+        sent.unanswered = list(units)
+        send(peer, [request for unit in units for request in unit.requests])
+        for unit in units:
+            for _ in unit.requests:
+                reply = peer.read()
+            sent.answered.append((unit, reply))
+            sent.unanswered.pop(0)
+
+
+class Sharer(Client):
+    """A client of the shared stream."""
+
+    def __init__(self, member: Producer | Worker, peer: Peer, counter: Counter, stop: threading.Event) -> None:
+        super().__init__(peer, counter, stop)
+        self._member = member
+
+    def step(self, peer: Peer) -> None:
+        """See `Client`."""
+        self._member.work(peer)
+
+
+class Directory:
+    """Rounds on one directory.
+
+    Args:
+        plan: what to do.
+        rng: where the choices come from.
+        folder: of the data.
+        oracle: a server without data that keeps nothing.
+    """
+
+    def __init__(self, plan: Plan, rng: random.Random, folder: Path, oracle: Server) -> None:
+        self._plan = plan
+        self._rng = rng
+        self._folder = folder
+        self._oracle = oracle
+        self._view = View(counted=plan.server != "redis")
+        self._crew = Crew(rng, self._view)
+        owners = [(b"c%d" % number, [0, 1, 2], False) for number in range(4)]
+        owners.append((b"swapper", [8, 9, 10, 11], True))
+        newer = plan.server != "redis"
+        self._scripts = [
+            Script(random.Random(rng.random()), owner, databases, alone=alone, newer=newer)
+            for owner, databases, alone in owners
+        ]
+        self._models = [Model(oracle, owner, databases, self._view) for owner, databases, _ in owners]
+        self._server = self._start()
+
+    def close(self) -> None:
+        """End the server."""
+        for model in self._models:
+            model.close()
+        self._server.kill()
+
+    def _start(self) -> Server:
+        return nodes.durable(self._plan.server, self._folder, self._rng.choice(SYNCS), *self._plan.options)
+
+    def round(self) -> str:
+        """Load, kill, restart, compare; returns what happened, in a few words.
+
+        Raises:
+            WrongError: something is not as it was answered.
+        """
+        rng = self._rng
+        quiet = rng.random() < 0.2
+        with self._server.connect() as peer:
+            if rng.random() < 0.1:
+                self._flush_everything(peer)
+            self._crew.begin(peer)
+        owners, answered = self._load(rng.randint(1, self._plan.pipelines), quiet=quiet)
+        exact: State = {}
+        if quiet:
+            with self._server.connect() as peer:
+                exact = self._everything(peer, exact=True)
+            self._server.kill()
+        self._server = self._start()
+        with self._server.connect() as peer:
+            if self._plan.spoil is not None:
+                self._plan.spoil(peer)
+            done = self._compare(peer, owners)
+            if quiet and (differs := difference(exact, self._lasting(peer, exact))):
+                raise WrongError(f"nothing was on its way, yet this differs:\n{differs}")
+        on_the_way = sum(len(owner.sent.unanswered) for owner in owners)
+        end = "all answered" if quiet else f"{done} of {on_the_way} units on their way were done"
+        return f"{answered} pipelines answered, {end}"
+
+    def _flush_everything(self, peer: Peer) -> None:
+        with self._oracle.connect() as oracle:
+            for each in (peer, oracle):
+                ask(each, [("FLUSHALL",)])
+        for model in self._models:
+            model.flushed()
+
+    def _load(self, pipelines: int, *, quiet: bool) -> tuple[list[Owner], int]:
+        """Let everybody work until so many pipelines were answered; then kill the server, or stop them."""
+        counter, stop = Counter(), threading.Event()
+        owners = [Owner(script, self._server.connect(), counter, stop) for script in self._scripts]
+        sharers = [Sharer(member, self._server.connect(), counter, stop) for member in self._crew.members]
+        clients: list[Client] = [*owners, *sharers]
+        for client in clients:
+            client.start()
+        with counter.changed:
+            counter.changed.wait_for(
+                lambda: counter.count >= pipelines or any(client.fault for client in clients), DEADLINE_S
+            )
+        if quiet:
+            stop.set()
+        else:
+            time.sleep(self._rng.random() * 0.003)  # the moment of the kill is random, within a pipeline as well
+            self._server.kill()
+        for client in clients:
+            client.join(DEADLINE_S)
+            if client.fault is not None:
+                raise client.fault
+        return owners, counter.count
+
+    def _compare(self, peer: Peer, owners: list[Owner]) -> int:
+        for model, owner in zip(self._models, owners, strict=True):
+            model.learn(owner.sent)
+        self._crew.check(peer)
+        # Keys whose time comes meanwhile are neither there nor gone.
+        settled_ms = max(model.settled_ms for model in self._models)
+        time.sleep(max(0.0, settled_ms / 1000 + 0.01 - time.time()))
+        everything = self._everything(peer)
+        done = 0
+        for model, owner in zip(self._models, owners, strict=True):
+            mine = {place: value for place, value in everything.items() if place[1].startswith(model.owner + b":")}
+            done += model.check(mine, owner.sent)
+            model.new_connection()
+            everything = {place: value for place, value in everything.items() if place not in mine}
+        strange = {place for place in everything if not place[1].startswith(b"shared:")}
+        if strange:
+            raise WrongError(f"keys that nobody owns: {strange}")
+        return done
+
+    def _everything(self, peer: Peer, *, exact: bool = False) -> State:
+        return look(peer, keys_of(peer, range(DATABASES)), replace(self._view, exact=exact))
+
+    def _lasting(self, peer: Peer, exact: State) -> State:
+        """What must be as it was: all but the keys whose time has come meanwhile."""
+        found = self._everything(peer, exact=True)
+        for place in exact.keys() - found.keys():
+            if 0 < exact[place][1] < time.time() * 1000:
+                del exact[place]
+        return found
+
+
+def crash(plan: Plan) -> None:
+    """Do the rounds.
+
+    Raises:
+        WrongError: something was not as it was answered; the text says what, and how to do it again.
+    """
+    rng = random.Random(plan.seed)
+    done = 0
+    with ExitStack() as stack:
+        while done < plan.rounds:
+            base = Path(tempfile.mkdtemp(prefix="airwave-crash-"))
+            folder, elsewhere = base / "data", base / "oracle"
+            folder.mkdir()
+            elsewhere.mkdir()
+            oracle = nodes.forgetful(plan.server, elsewhere)
+            stack.callback(oracle.kill)
+            directory = Directory(plan, rng, folder, oracle)
+            stack.callback(directory.close)
+            for _ in range(min(plan.rounds_each, plan.rounds - done)):
+                done += 1
+                try:
+                    what = directory.round()
+                except Exception as error:
+                    raise WrongError(
+                        f"round {done} of --server {plan.server} --seed {plan.seed}; the data is in {folder}\n{error!r}"
+                        if not isinstance(error, WrongError)
+                        else f"round {done} of --server {plan.server} --seed {plan.seed}; data: {folder}\n{error}"
+                    ) from error
+                plan.say(f"round {done}: {what}")
+            stack.close()
+            shutil.rmtree(base)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=50)
+    parser.add_argument("--rounds-each", type=int, default=10, help="in one directory")
+    parser.add_argument("--pipelines", type=int, default=1500, help="answered before the kill, at most")
+    parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--server", choices=("airwave", "redis"), default="airwave")
+    parser.add_argument("option", nargs="*", help="of the server, behind --")
+    options = parser.parse_args()
+    seed = options.seed if options.seed is not None else random.SystemRandom().randrange(1 << 32)
+    print(f"seed {seed}", flush=True)
+    plan = Plan(options.server, seed, options.rounds, options.rounds_each, options.pipelines, tuple(options.option))
+    plan.say = lambda line: print(line, flush=True)
+    try:
+        crash(plan)
+    except WrongError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(f"{plan.rounds} times killed: all that was answered was there")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
