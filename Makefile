@@ -32,8 +32,9 @@ format: $(STAMP)  ## put the code into its form
 docs: $(STAMP)  ## write the generated pages anew
 	$(BIN)/python docs/generate.py
 
-bench: $(STAMP) debian  ## compare with redis-server: about ten minutes on an idle machine
-	$(BIN)/airwave bench --save bench/results/pubsub.json
+bench: $(STAMP) debian  ## compare with redis-server: about twenty minutes on an idle machine
+	$(BIN)/airwave bench --suite pubsub --save bench/results/pubsub.json
+	$(BIN)/airwave bench --suite streams --save bench/results/streams.json
 	$(BIN)/python docs/generate.py
 
 fuzz: $(STAMP)  ## throw broken protocol at a live server for five minutes

@@ -89,19 +89,23 @@ Redis that brought the command. `redis-cli` shows the same texts: `COMMAND DOCS 
 
 _GROUPS = {
     "pubsub": "Publish and subscribe",
+    "stream": "Streams",
+    "generic": "Keys",
+    "string": "Strings",
     "connection": "Connection",
     "transactions": "Transactions",
     "server": "Server",
-    "generic": "Generic",
 }
 
 DIFFERENCES = {
     "acl": "only CAT, WHOAMI and HELP; there is one user, `default`.",
     "auth": "the only user is `default`.",
     "client|list": "has the field `dropped` at the end.",
-    "client|unblock": "nothing blocks in this version, so the answer is 0.",
+    "bgrewriteaof": "syncs and compacts the database, as BGSAVE and SAVE do.",
+    "bgsave": "syncs and compacts the database, beside other commands; there is no snapshot. SCHEDULE means nothing.",
     "config|set": "`port`, `bind` and other settings that the [table](settings.md) marks cannot be changed.",
     "debug": "only SLEEP and HELP.",
+    "dump": "the format is Airwave's own: only Airwave can RESTORE it.",
     "hello": "the map also has `server_name` and `airwave_version`.",
     "info": "memory is that of the process; fields about what Airwave does not do are Redis's zeros or left out; "
     "[operations](operations.md#what-to-watch) has the fields that Airwave adds.",
@@ -111,9 +115,20 @@ DIFFERENCES = {
     "memory|doctor": "the text is Airwave's own.",
     "memory|malloc-stats": "tells about Python's allocator.",
     "memory|purge": "runs Python's garbage collector.",
+    "memory|usage": "an estimate: what the entries or the value take, and a fixed amount beside it; SAMPLES means "
+    "nothing.",
     "memory|stats": "the fields are those that a Python process can know.",
     "module": "only LIST and HELP.",
+    "object|encoding": "tells what Redis would have; it says nothing about the memory.",
+    "object|freq": "always an error, as in a Redis without an LFU policy.",
+    "object|refcount": "always 1; Redis shares small integers.",
+    "restore": "takes what Airwave's DUMP gave, not Redis's; FREQ means nothing.",
+    "save": "syncs and compacts the database; there is no snapshot.",
+    "set": "without the conditions on the value of Redis 8.4 (IFEQ and others).",
     "shutdown": "a shutdown that has begun cannot be taken back with ABORT.",
+    "xadd": "`~` trims whole chunks, of 128 entries or 64 KB; Redis's have 100 entries or 4 KB.",
+    "xinfo|stream": "`radix-tree-keys` and `radix-tree-nodes` are made from the number of chunks.",
+    "xtrim": "`~` trims whole chunks, of 128 entries or 64 KB; Redis's have 100 entries or 4 KB.",
 }
 
 

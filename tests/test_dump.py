@@ -16,6 +16,7 @@ from airwave.streams import ids as entry_ids
 from airwave.streams.chunk import Chunk
 from airwave.streams.pending import Delivery
 from airwave.streams.stream import Stream
+from airwave.streams.trimming import trim_to_length
 from airwave.value import String
 
 
@@ -29,7 +30,7 @@ def stream(count: int = 300, journal: Journal | None = None) -> Stream:
     for number in range(1, count + 1):
         made.append(number, entry(number, b"number", b"%d" % number))
     made.delete([number for number in (5, 7, 150, count) if number <= count])
-    made.trim_to_length(count - 20)
+    trim_to_length(made, count - 20)
     for name in (b"g", b"h"):
         made.last_group += 1
         group = dump.Group(made.journal, 1, made.last_group, name, 40, 38)
@@ -39,7 +40,9 @@ def stream(count: int = 300, journal: Journal | None = None) -> Stream:
         group.deliver([30, 31], bob, 4000)
         group.assign([22, 25], Delivery(None, 0, 1))
         group.assign([21], Delivery(None, 0, 7))
-    made.producers.duration_s = 7
+    made.producers.restore_limits(7, 50)
+    for number in range(60):
+        made.producers.restore(b"p%d" % (number % 3), b"iid-%d" % number, number + 1)
     return made
 
 
@@ -62,7 +65,7 @@ def state(value: Stream) -> Any:
     ]
     entries = b"".join([chunk.entries(start, stop) for chunk, start, stop in value.spans(0)])
     marks = (value.length, value.last_id, value.added, value.max_deleted, value.first_id, value.last_group)
-    return marks, entries, groups, (value.producers.duration_s, value.producers.maxsize)
+    return marks, entries, groups, (value.producers.duration_s, value.producers.maxsize, [*value.producers.items()])
 
 
 def signed(body: bytes) -> bytes:
@@ -105,7 +108,7 @@ def test_a_copy_shares_the_entries_and_nothing_else() -> None:
     as_it_was = state(before)
     assert state(after) == as_it_was
     assert after.sealed[2].blob is before.sealed[2].blob
-    after.trim_to_length(1)
+    trim_to_length(after, 1)
     after.groups[b"g"].acknowledge([20, 22])
     after.groups[b"h"].remove_consumer(after.groups[b"h"].consumers[b"bob"])
     assert state(before) == as_it_was
@@ -136,6 +139,7 @@ class Disk(Recorder):
         self.closed: list[Chunk] = []
 
     def sealed(self, stream: Stream, chunk: Chunk) -> None:
+        assert stream.sealed
         self.closed.append(chunk)
 
 
@@ -153,7 +157,10 @@ def replayed(told: list[effects.Effect]) -> Stream:
             made.last_id, made.added = entry_ids.unpack_one(rest[0]), rest[1]
             made.max_deleted = entry_ids.unpack_one(rest[2])
         elif kind == effects.IDMP:
-            made.producers.duration_s, made.producers.maxsize = rest
+            made.producers.restore_limits(*rest)
+        elif kind == effects.IDEMPOTENT:
+            producer, iid, packed, _ = rest
+            made.producers.restore(producer, iid, entry_ids.unpack_one(packed))
         elif kind == effects.GROUP:
             number, name, last, read = rest
             groups[number] = made.groups[name] = dump.Group(
@@ -300,6 +307,9 @@ def test_what_is_made_up_well_is_taken() -> None:
         good(groups=changed(6, [[0, 1, entry_ids.pack([9])]])),
         good(idempotency=[0, 100, []]),
         good(idempotency=[100, 100]),
+        good(idempotency=[100, 10_001, []]),
+        good(idempotency=[100, 100, [["p", b"i", entry_ids.pack([1])]]]),
+        good(idempotency=[100, 100, [[b"p", b"i", b"1"]]]),
     ],
 )
 def test_what_is_made_up_badly_is_refused(content: Any) -> None:

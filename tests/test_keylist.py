@@ -11,7 +11,7 @@ CHANGES = st.lists(st.tuples(st.sampled_from(["set", "del", "rename", "begin"]),
 
 
 def database() -> Database:
-    return Keyspace(Journal(), lambda: 1_000_000, lambda channel, message: None).databases[0]
+    return Keyspace(Journal(), lambda: 1_000_000, lambda _channel, _message: None).databases[0]
 
 
 def change(keys: Database, what: str, key: bytes, other: bytes) -> None:
@@ -41,9 +41,7 @@ def test_a_key_that_stays_is_found_whatever_happens(first: set[bytes], count: in
             break
         for each in changes:
             change(keys, *each)
-            if each[0] != "rename":  # it replaces at once; DEL and SET make a gap
-                always &= {*keys.values}
-        always &= {*keys.values}
+            always &= {*keys.values}
         cursor, more = keys.key_list(extended=False).after(cursor, count)
         found += more
     while cursor:
@@ -87,7 +85,7 @@ def test_the_list_does_not_grow_with_keys_that_are_gone() -> None:
 
 
 def test_a_flushed_database_has_an_empty_list() -> None:
-    keyspace = Keyspace(Journal(), lambda: 1_000_000, lambda channel, message: None)
+    keyspace = Keyspace(Journal(), lambda: 1_000_000, lambda _channel, _message: None)
     keys = keyspace.databases[0]
     keys.set_string(b"a", b"x")
     assert keys.key_list(extended=True).after(0, 10) == (0, [b"a"])

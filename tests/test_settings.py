@@ -12,6 +12,7 @@ from airwave.settings import (
     BufferLimit,
     BufferLimits,
     ConfigSetError,
+    KeyspaceEvents,
     Settings,
     SettingsError,
     from_command_line,
@@ -331,7 +332,10 @@ def test_refused_as_redis_refuses_it(redis: Conversation, args: list[str]) -> No
         ("latency-tracking-info-percentiles", ""),
         ("slowlog-log-slower-than", "-1"),
         ("save", ""),
-        ("notify-keyspace-events", ""),
+        *[
+            ("notify-keyspace-events", text)
+            for text in ("", "KEA", "AKE", "gKE", "nK", "g", "K", "$lshzxeKEtmdn", "Kg$lshzxetd", "AmK", "KKgg")
+        ],
     ],
 )
 def test_shown_as_redis_shows_it(redis: Conversation, name: str, text: str) -> None:
@@ -355,10 +359,20 @@ def test_a_pair_that_fails_leaves_the_others_as_they_were() -> None:
     assert settings.timeout == 7
 
 
-@pytest.mark.parametrize("args", [("save", "60 1"), ("appendonly", "yes"), ("notify-keyspace-events", "KEA")])
+@pytest.mark.parametrize("args", [("save", "60 1"), ("appendonly", "yes")])
 def test_what_would_do_nothing_is_refused(args: tuple[str, str]) -> None:
     with pytest.raises(ConfigSetError, match="is possible"):
         Settings().set(pairs(*args))
+
+
+def test_letters_of_events_are_put_in_order_and_none_is_forgotten() -> None:
+    settings = Settings()
+    settings.set(pairs("notify-keyspace-events", "mnKA"))  # Redis forgets the n
+    assert settings.notify_keyspace_events == "AnKm"
+    assert KeyspaceEvents.letters("AnK") == frozenset("g$lshzxetdnK")
+    with pytest.raises(ConfigSetError, match=r"Use 'Ag\$lshzxeKEtmdn'"):
+        settings.set(pairs("notify-keyspace-events", "KEAo"))
+    assert settings.notify_keyspace_events == "AnKm"
 
 
 def test_own_settings() -> None:

@@ -420,6 +420,7 @@ class Broker:
         for each in self.command_stats.values():
             each.reset()
         self.pubsub.deliveries = self.pubsub.delivered_bytes = 0
+        self.keyspace.hits = self.keyspace.misses = self.keyspace.expired = 0
         self._sweep_left = 0
 
     def note_slow(self, session: "Session", row: Command, argv: list[bytes], elapsed_ns: int) -> None:

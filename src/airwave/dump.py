@@ -14,6 +14,7 @@ The content of a string is its bytes. That of a stream is an array:
                 pending    [consumer, at ms, count, IDs] each, IDs ascending within
                 released   [at ms, count, IDs] each, in the order in which they were released
     idempotency [duration s, most IDs, remembered]
+                remembered [producer, idempotent ID, entry ID] each, in an order that `Producers.restore` takes
 
 IDs are packed, 16 bytes each. Nothing of it says which key it was, nor when it expires. A blob that is the same in
 memory and here is not copied: `COPY` of a stream shares the entries with it.
@@ -32,8 +33,9 @@ import msgspec
 from airwave import journal as effects
 from airwave.journal import Journal
 from airwave.streams import ids as entry_ids
-from airwave.streams.chunk import BYTES_MAX, ENTRIES_MAX, Chunk, OpenChunk, ends_of, opened
+from airwave.streams.chunk import BYTES_MAX, ENTRIES_MAX, Chunk, OpenChunk, opened
 from airwave.streams.group import UNKNOWN, Group
+from airwave.streams.idempotency import DURATION_S_MAX, MAXSIZE_MAX
 from airwave.streams.ids import ID_MAX
 from airwave.streams.pending import Consumer, Delivery
 from airwave.streams.stream import Stream
@@ -160,7 +162,8 @@ def _released_runs(group: Group) -> list[tuple[Delivery, list[int]]]:
 
 def _idempotency_content(stream: Stream) -> list[Any]:
     producers = stream.producers
-    return [producers.duration_s, producers.maxsize, []]
+    remembered = [[producer, iid, _packed(entry_id)] for producer, iid, entry_id in producers.items()]
+    return [producers.duration_s, producers.maxsize, remembered]
 
 
 def _packed(entry_id: int) -> bytes:
@@ -189,7 +192,10 @@ def value_of(content: Content, number: int, journal: Journal) -> Value:
         group = _group_of(each, stream, journal)
         stream.groups[group.name] = group
         stream.last_group = max(stream.last_group, group.number)
-    stream.producers.duration_s, stream.producers.maxsize, _ = idempotency
+    duration_s, maxsize, remembered = idempotency
+    stream.producers.restore_limits(duration_s, maxsize)
+    for producer, iid, packed in remembered:
+        stream.producers.restore(producer, iid, entry_ids.unpack_one(packed))
     return stream
 
 
@@ -240,18 +246,15 @@ def record(value: Value) -> None:
     assert isinstance(value, Stream)
     if not journal.durable:
         return
-    for chunk in value.chunks():
-        if chunk.live:
-            items = chunk.entry_list(0, chunk.live)
-            packed = chunk.packed_ids(0, chunk.live)
-            journal.record((effects.ENTRIES, number, packed, ends_of(items), b"".join(items)))
-    value.tail.journaled = value.tail.live
-    journal.record((effects.META, number, _packed(value.last_id), value.added, _packed(value.max_deleted)))
-    journal.record((effects.IDMP, number, value.producers.duration_s, value.producers.maxsize))
-    for group in value.groups.values():
-        _record_group(group, number, journal)
     for chunk in value.sealed:
         journal.sealed(value, chunk)
+    value.changed()  # the open chunk, and what META says
+    journal.record((effects.IDMP, number, value.producers.duration_s, value.producers.maxsize))
+    for producer, iid, entry_id in value.producers.items():
+        at_ms = entry_id >> entry_ids.SEQ_BITS
+        journal.record((effects.IDEMPOTENT, number, producer, iid, _packed(entry_id), at_ms))
+    for group in value.groups.values():
+        _record_group(group, number, journal)
 
 
 def _record_group(group: Group, stream: int, journal: Journal) -> None:
@@ -284,8 +287,12 @@ def _check_stream(content: Content) -> None:
     _require(_checked_ids(last_id, 1)[0] >= (ids[-1] if ids else 0))
     _require(_checked_ids(max_deleted, 1)[0] <= ID_MAX)
     _check_numbers((added,), minimum=len(ids))
-    duration_s, maxsize, _ = idempotency
+    duration_s, maxsize, remembered = idempotency
     _check_numbers((duration_s, maxsize), minimum=1)
+    _require(duration_s <= DURATION_S_MAX and maxsize <= MAXSIZE_MAX)
+    for producer, iid, packed in remembered:
+        _require(isinstance(producer, bytes) and isinstance(iid, bytes))
+        _checked_ids(packed, 1)
     for group in groups:
         _check_group(group)
     _check_distinct([group[0] for group in groups], [group[1] for group in groups])

@@ -95,3 +95,21 @@ class Journal:
     def probe(self) -> bool:
         """After a failure: whether writing works again."""
         return True
+
+    # --- for those who look after the node --------------------------------------------------------------------------
+
+    @property
+    def saving(self) -> bool:
+        """Whether what `save` began is under way."""
+        return False
+
+    def save(self) -> None:
+        """Begin to sync and compact; the commits that follow go on with it. Not while it is under way already."""
+        raise AssertionError
+
+    def wait_for_saving(self) -> None:
+        """Wait until the next commit can go on with it."""
+
+    def facts(self) -> dict[str, Any]:
+        """What INFO tells: sizes in bytes, counts, and how the last write and the last `save` went."""
+        return {}

@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 Word = bytes | str | int
 Request = tuple[Word, ...]
@@ -69,29 +70,30 @@ class Script:
         self.owner = owner
         self.databases = databases
         self.database = databases[0]
-        self._streams = [b"%s:s%d" % (owner, number) for number in range(5)]
-        self._strings = [b"%s:k%d" % (owner, number) for number in range(4)]
+        self._streams = [b"%s:s%d" % (owner, number) for number in range(3)]
+        self._strings = [b"%s:k%d" % (owner, number) for number in range(3)]
         self._counters = [b"%s:n%d" % (owner, number) for number in range(2)]
-        self._ids: deque[bytes] = deque(maxlen=400)
+        self._added: dict[bytes, deque[bytes]] = {}  # IDs by stream
+        self._given: dict[tuple[Word, Word], deque[bytes]] = {}  # and those that were delivered, by stream and group
         self._ms = 1000
         self._count = 0
         self._fleeting: list[bytes] = []
         steps: list[tuple[int, Callable[[], Unit]]] = [
             (60, self._xadd),
             (6, self._xdel),
-            (3, self._xtrim),
-            (2, self._xsetid),
+            (2, self._xtrim),
+            (1, self._xsetid),
             (8, self._xgroup_create),
             (3, self._xgroup_other),
             (30, self._xreadgroup),
-            (16, self._xack),
+            (20, self._xack),
             (8, self._xclaim),
             (5, self._xautoclaim),
-            (14, self._set),
-            (10, self._count_up),
+            (12, self._set),
+            (8, self._count_up),
             (5, self._change_string),
             (6, self._expire_at),
-            (8, self._key),
+            (3, self._key),
         ]
         if newer:
             steps += [(4, self._xdelex), (4, self._xackdel), (5, self._xnack)]
@@ -109,7 +111,7 @@ class Script:
         """What is sent in one piece."""
         rng = self.rng
         size = rng.choice((1, 1, 2, 3, 5, 8, 13))
-        if rng.random() < 0.06:  # so many that chunks of entries fill
+        if rng.random() < 0.1:  # so many that chunks of entries fill
             key = rng.choice(self._streams)
             units = [self._xadd(key) for _ in range(rng.randint(30, 120))]
         else:
@@ -117,6 +119,14 @@ class Script:
         while units[-1].kind == PLAIN and rng.random() < 0.15:
             units.append(rng.choice((self._auto, self._trim, self._expiry))())
         return units
+
+    def hear(self, unit: Unit, reply: Any) -> None:
+        """The reply of a unit. What was delivered can be acknowledged and claimed."""
+        request = unit.requests[0]
+        if request[0] == "XREADGROUP" and isinstance(reply, list):
+            for key, entries in reply:
+                given = self._given.setdefault((key, request[2]), deque(maxlen=400))
+                given.extend([entry[0] for entry in entries])
 
     def _step(self) -> Unit:
         rng, chance = self.rng, self.rng.random()
@@ -145,19 +155,25 @@ class Script:
 
     # --- words ------------------------------------------------------------------------------------------------------
 
-    def _next_id(self) -> bytes:
+    def _next_id(self, key: bytes) -> bytes:
         self._ms += self.rng.choice((0, 1, 1, 7))
         self._count += 1
         made = b"%d-%d" % (self._ms, self._count)
-        self._ids.append(made)
+        self._added.setdefault(key, deque(maxlen=400)).append(made)
         return made
 
-    def _some_ids(self, most: int) -> list[bytes]:
-        if not self._ids:
+    def _some_ids(self, key: bytes, most: int = 1, *, group: bytes | None = None) -> list[bytes]:
+        """IDs that were added to a stream, or delivered to a group; it may have them no more."""
+        known = self._added.get(key) if group is None else self._given.get((key, group), self._added.get(key))
+        if not known:
             return [b"1-1"]
-        newest = len(self._ids) - 1
+        newest = len(known) - 1
         # The newer the likelier: streams are trimmed.
-        return [self._ids[newest - int(newest * self.rng.random() ** 2)] for _ in range(self.rng.randint(1, most))]
+        return [known[newest - int(newest * self.rng.random() ** 2)] for _ in range(self.rng.randint(1, most))]
+
+    def _old_id(self, key: bytes) -> bytes:
+        known = self._added.get(key, deque([b"1-1"]))
+        return known[int(len(known) * self.rng.random() ** 3)]
 
     def _stream(self) -> bytes:
         return self.rng.choice(self._streams)
@@ -185,16 +201,15 @@ class Script:
         rng, chance = self.rng, self.rng.random()
         key = key or self._stream()
         options: Request = ()
-        if chance < 0.1:
-            options = ("MAXLEN", rng.choice(("=", "=", "")), rng.choice((0, 50, 150, 300)))
-            options = tuple(word for word in options if word != "")
-        elif chance < 0.14:
-            options = ("MINID", self._some_ids(1)[0])
-        elif chance < 0.16:
+        if chance < 0.04:
+            options = ("MAXLEN", *rng.choice((("=",), ())), rng.choice((5, 100, 300, 600)))
+        elif chance < 0.06:
+            options = ("MINID", self._old_id(key))
+        elif chance < 0.08:
             options = ("NOMKSTREAM",)
         if self._newer and rng.random() < 0.1:
             options = (rng.choice(("KEEPREF", "DELREF", "ACKED")), *options)
-        made = self._next_id()
+        made = self._next_id(key)
         if rng.random() < 0.03:
             self._ms += 1
             made = b"%d-*" % self._ms
@@ -209,43 +224,44 @@ class Script:
 
     def _trim(self) -> Unit:
         rng, key = self.rng, self._stream()
-        least = rng.choice((0, 100, 250))
+        least = rng.choice((10, 200, 500))
         option: Request = ("MAXLEN", "~", least)
         if rng.random() < 0.3:
             option = (*option, "LIMIT", rng.choice((0, 128, 200, 1000)))
         first: Request = ("XTRIM", key, *option)
         if rng.random() < 0.5:
-            first = ("XADD", key, *option, self._next_id(), "field", self._value())
+            first = ("XADD", key, *option, self._next_id(key), "field", self._value())
         return Unit([("MULTI",), first, ("XLEN", key), ("EXEC",)], [(self.database, key)], TRIM)
 
     def _xdel(self) -> Unit:
         key = self._stream()
-        return self._unit("XDEL", key, *self._some_ids(6), touches=[key])
+        return self._unit("XDEL", key, *self._some_ids(key, 6), touches=[key])
 
     def _xdelex(self) -> Unit:
-        key, ids = self._stream(), self._some_ids(6)
+        key = self._stream()
+        ids = self._some_ids(key, 6)
         policy = self.rng.choice(("KEEPREF", "DELREF", "ACKED"))
         return self._unit("XDELEX", key, policy, "IDS", len(ids), *ids, touches=[key])
 
     def _xtrim(self) -> Unit:
         rng, key = self.rng, self._stream()
-        option: Request = ("MAXLEN", rng.choice((0, 20, 100, 200)))
+        option: Request = ("MAXLEN", rng.choice((0, 50, 200, 400, 400)))
         if rng.random() < 0.5:
-            option = ("MINID", "=", self._some_ids(1)[0])
+            option = ("MINID", "=", self._old_id(key))
         return self._unit("XTRIM", key, *option, touches=[key])
 
     def _xsetid(self) -> Unit:
         rng, key = self.rng, self._stream()
         options: Request = ()
         if rng.random() < 0.6:
-            options = ("ENTRIESADDED", rng.choice((10, 5000)), "MAXDELETEDID", rng.choice(self._some_ids(1)))
-        return self._unit("XSETID", key, self._next_id(), *options, touches=[key])
+            options = ("ENTRIESADDED", rng.choice((10, 5000)), "MAXDELETEDID", self._some_ids(key)[0])
+        return self._unit("XSETID", key, self._next_id(key), *options, touches=[key])
 
     # --- groups -----------------------------------------------------------------------------------------------------
 
     def _xgroup_create(self) -> Unit:
         rng, key = self.rng, self._stream()
-        where = rng.choice(("0", "$", self._some_ids(1)[0]))
+        where = rng.choice(("0", "$", self._some_ids(key)[0]))
         options: Request = ("MKSTREAM",) if rng.random() < 0.7 else ()
         if rng.random() < 0.3:
             options = (*options, "ENTRIESREAD", rng.randint(0, 50))
@@ -254,8 +270,8 @@ class Script:
     def _xgroup_other(self) -> Unit:
         rng, key, group = self.rng, self._stream(), self._group()
         choices: list[Request] = [
-            ("SETID", key, group, rng.choice(("0", "$", *self._some_ids(1)))),
-            ("SETID", key, group, self._some_ids(1)[0], "ENTRIESREAD", rng.randint(0, 50)),
+            ("SETID", key, group, rng.choice(("0", "$", *self._some_ids(key)))),
+            ("SETID", key, group, self._some_ids(key)[0], "ENTRIESREAD", rng.randint(0, 50)),
             ("CREATECONSUMER", key, group, self._consumer()),
             ("DELCONSUMER", key, group, self._consumer()),
             ("DESTROY", key, group),
@@ -273,28 +289,30 @@ class Script:
         if rng.random() < 0.15:
             options = (*options, "NOACK")
         # Redis 7.0 does not log that reading one's own pending entries again counts as a delivery.
-        history = ("0", *self._some_ids(1)) if self._newer else ()
+        history = ("0", *self._some_ids(keys[0])) if self._newer else ()
         where = [rng.choice((">", ">", ">", ">", *history)) for _ in keys]
         words = ("GROUP", self._group(), self._consumer(), *options, "STREAMS", *keys, *where)
         return self._unit("XREADGROUP", *words, touches=keys, timed=claims)
 
     def _xack(self) -> Unit:
-        key = self._stream()
-        return self._unit("XACK", key, self._group(), *self._some_ids(12), touches=[key])
+        key, group = self._stream(), self._group()
+        return self._unit("XACK", key, group, *self._some_ids(key, 12, group=group), touches=[key])
 
     def _xackdel(self) -> Unit:
-        key, ids = self._stream(), self._some_ids(6)
+        key, group = self._stream(), self._group()
+        ids = self._some_ids(key, 6, group=group)
         policy = self.rng.choice(("KEEPREF", "DELREF", "ACKED"))
-        return self._unit("XACKDEL", key, self._group(), policy, "IDS", len(ids), *ids, touches=[key])
+        return self._unit("XACKDEL", key, group, policy, "IDS", len(ids), *ids, touches=[key])
 
     def _xnack(self) -> Unit:
-        rng, key, ids = self.rng, self._stream(), self._some_ids(5)
+        rng, key, group = self.rng, self._stream(), self._group()
+        ids = self._some_ids(key, 5, group=group)
         options: Request = rng.choice(((), (), ("RETRYCOUNT", 7), ("FORCE",)))
         mode = rng.choice(("SILENT", "FAIL", "FATAL"))
-        return self._unit("XNACK", key, self._group(), mode, "IDS", len(ids), *ids, *options, touches=[key])
+        return self._unit("XNACK", key, group, mode, "IDS", len(ids), *ids, *options, touches=[key])
 
     def _xclaim(self) -> Unit:
-        rng, key = self.rng, self._stream()
+        rng, key, group = self.rng, self._stream(), self._group()
         options: Request = ()
         if rng.random() < 0.6:
             options = rng.choice((("IDLE", 1000), ("TIME", LONG_AGO_MS + rng.randrange(10**9))))
@@ -305,15 +323,15 @@ class Script:
         if rng.random() < 0.3:
             options = (*options, "JUSTID")
         if rng.random() < 0.1:
-            options = (*options, "LASTID", self._some_ids(1)[0])
+            options = (*options, "LASTID", self._some_ids(key)[0])
         least = rng.choice((0, 0, FOREVER_MS))
-        words = (key, self._group(), self._consumer(), least, *self._some_ids(8), *options)
+        words = (key, group, self._consumer(), least, *self._some_ids(key, 8, group=group), *options)
         return self._unit("XCLAIM", *words, touches=[key])
 
     def _xautoclaim(self) -> Unit:
         rng, key = self.rng, self._stream()
         words = (key, self._group(), self._consumer(), rng.choice((0, FOREVER_MS)))
-        start = rng.choice(("0", self._some_ids(1)[0]))
+        start = rng.choice(("0", self._some_ids(key)[0]))
         options: Request = ("COUNT", rng.choice((1, 5, 20)))
         if rng.random() < 0.3:
             options = (*options, "JUSTID")
@@ -366,7 +384,7 @@ class Script:
         rng, key, other = self.rng, self._any_key(), self._any_key()
         target = rng.choice(self.databases)
         words: Request
-        if rng.random() < 0.7:  # streams to streams, so that not all of them end as the wrong type
+        if rng.random() < 0.6:  # streams to streams, so that not all of them end as the wrong type
             key, other = self._stream(), self._stream()
         (word,) = rng.choices(("DEL", "UNLINK", "RENAME", "RENAMENX", "COPY", "MOVE"), (2, 1, 4, 3, 6, 4))
         match word:

@@ -229,6 +229,9 @@ class Crew:
         self._check_entries(before, now)
         self._check_pending(before, now)
         self._check_results(now)
+        given = [each for worker in self.workers for each in worker.shift.got]
+        newest = max([before.last, *given], key=number)
+        expect(number(now.last) >= number(newest), f"the group went back to {now.last!r}, it was at {newest!r}")
         if not self._view.counted:
             return
         delivered = sum(number(before.last) < number(each) <= number(now.last) for each in now.jobs)

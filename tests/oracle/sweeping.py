@@ -1,15 +1,15 @@
 """Conversations about keys with the core and with redis-server: each reply must be the same, byte for byte.
 
-A conversation is request lines separated by `;`, sent at once; words are quoted as in a shell. Tables have a head, the
-lines that come before each conversation of the block below it. Only what cannot be the same is taken out before two
-replies are compared (`Reply`): how long ago something was, and fields of XINFO that one of the two does not have.
+A conversation is request lines separated by `;`, sent at once; words are quoted as in a shell, and a line that ends
+with `;` goes on in the next. Tables have a head, the requests that come before each conversation of their block. Only
+what cannot be the same is taken out before two replies are compared (`Reply`): how long ago something was, and fields
+of XINFO that one of the two does not have.
 """
 
 import contextlib
-import re
 import shlex
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from typing import Any
 
 from memory import Node
@@ -62,11 +62,11 @@ def _tree(data: bytes, pos: int) -> tuple[Tree, int]:
 class Reply:
     """A reply that equals another one when nothing else differs than what may."""
 
-    def __init__(self, request: list[str], frame: bytes) -> None:
-        self.value = tree(frame)
+    def __init__(self, request: list[str], frame: bytes | Tree, not_compared: Set[bytes] = NOT_COMPARED) -> None:
+        self.value = tree(frame) if isinstance(frame, bytes) else frame
         words = [word.upper() for word in request]
         if words[:1] == ["XINFO"]:
-            self.value = _without_fields(self.value)
+            self.value = _without_fields(self.value, not_compared)
         if words[:1] == ["XPENDING"]:
             self.value = _without_idle(self.value)
         if words[:1] in (["PTTL"], ["PEXPIRETIME"]):
@@ -100,18 +100,19 @@ def _in_steps(value: Tree) -> Tree:
     return kind, b"%d.." % round(int(number) / IDLE_MS)
 
 
-def _without_fields(value: Tree) -> Tree:
+def _without_fields(value: Tree, not_compared: Set[bytes]) -> Tree:
     """XINFO: all but fields that may differ, and times."""
     kind, content = value
     if kind == b":":
         return _in_steps(value) if SINCE_1970_MS <= int(content) < SINCE_1970_MS_END else value
     if not isinstance(content, list):
         return value
-    content = [_without_fields(item) for item in content]
+    content = [_without_fields(item, not_compared) for item in content]
     names = [name for _, name in content[::2]]
     if len(names) > 1 and names[0] in (b"name", b"length"):
-        pairs = [pair for pair in zip(names, content[1::2], strict=True) if pair[0] not in NOT_COMPARED]
-        return kind, [(name, _in_steps(item) if name == b"idle" else item) for name, item in pairs]
+        pairs = [pair for pair in zip(names, content[1::2], strict=True) if pair[0] not in not_compared]
+        named = [[(b"", name), _in_steps(item) if name == b"idle" else item] for name, item in pairs]
+        return kind, [part for pair in named for part in pair]
     return kind, content
 
 
@@ -140,7 +141,7 @@ def conversations(*tables: dict[str, str]) -> list[str]:
         f"{head};{line}" if head else line
         for table in tables
         for head, block in table.items()
-        for line in block.strip().splitlines()
+        for line in block.strip().replace(";\n", ";").splitlines()
     ]
 
 
@@ -169,23 +170,25 @@ def _frames(data: bytes) -> Iterator[bytes]:
 def node_of_today(*directives: tuple[str, str]) -> Node:
     """The core in memory at the time it is now: redis-server knows no other."""
     node = Node(("enable-debug-command", "yes"), *directives)
-    now = time.time()
-    node.host.wall = lambda: now + node.host.ns / 1e9  # type: ignore[method-assign]
+    began = time.time() - node.host.ns / 1e9
+    node.host.wall = lambda: began + node.host.ns / 1e9  # type: ignore[method-assign]
     return node
 
 
-def without(pattern: str) -> Callable[[list[bytes]], list[bytes]]:
-    """For replies that differ in one place: this is cut out of both."""
-    return lambda frames: [re.sub(pattern.encode(), b"", frame) for frame in frames]
+def check(address: Address, conversation: str, protocol: int, not_compared: Set[bytes] = frozenset()) -> None:
+    """Have a conversation with both, each with no keys at all; redis-server has none afterwards.
 
-
-def check(address: Address, conversation: str, protocol: int) -> None:
-    """Have a conversation with both, each with no keys at all."""
+    Args:
+        not_compared: fields of XINFO that may differ besides `NOT_COMPARED`.
+    """
     asked = requests(conversation)
-    with contextlib.closing(SocketPeer(address)) as peer:
-        peer.ask("FLUSHALL")
-    theirs = answers(SocketPeer(address), asked, protocol)
+    try:
+        theirs = answers(SocketPeer(address), asked, protocol)
+    finally:
+        with contextlib.closing(SocketPeer(address)) as peer:
+            peer.ask("FLUSHALL")
     ours = answers(node_of_today().peer(), asked, protocol)
     for request, our, their in zip([*asked, ["QUIT"]], ours, theirs, strict=False):
-        assert (request, Reply(request, our)) == (request, Reply(request, their))
-    assert len(ours) == len(theirs)
+        ours_now, theirs_now = (Reply(request, frame, NOT_COMPARED | not_compared) for frame in (our, their))
+        assert ours_now == theirs_now, f"{request}\n  Airwave: {ours_now}\n  Redis:   {theirs_now}"
+    assert len(ours) == len(theirs), (ours[len(theirs) :], theirs[len(ours) :])

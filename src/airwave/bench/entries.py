@@ -1,6 +1,6 @@
 """The entries that go into streams, the requests about them, and what a server answers, to the byte.
 
-An entry has two fields, with values of 32 and 16 bytes that are different in each. IDs have one width, and those that
+An entry has two fields, with values of 32 and 16 bytes that follow from its number. IDs have one width, and those that
 are not left to the server follow from the number of the entry, so that a load knows the IDs it reads without parsing
 them, and every reply has a size that is known before.
 """

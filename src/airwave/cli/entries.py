@@ -133,11 +133,11 @@ def read(client: Redis, key: bytes, start: Start) -> Iterator[Entry]:
     if not newest:
         return
     last = _parsed(newest[0][0])  # writers may be faster than the reader of a terminal: that is what --follow is for
-    while first <= last:
+    while True:
         page = _ask(client, "XRANGE", key, _written(first), _written(last), "COUNT", _PAGE_ENTRIES)
-        if not page:
-            return
         yield from map(_entry, page)
+        if not page or _parsed(page[-1][0]) >= last:
+            return
         first = _after(_parsed(page[-1][0]))
 
 

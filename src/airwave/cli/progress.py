@@ -3,9 +3,13 @@
 # ruff: noqa: PLC0415 (imports inside functions keep `airwave --help` fast)
 
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
+
+# What is done sooner shows no bar.
+_SHOW_AFTER_S = 0.5
 
 
 class Note(Protocol):
@@ -16,7 +20,7 @@ class Note(Protocol):
 
 @contextmanager
 def progress(title: str) -> Iterator[Note]:
-    """Show a bar while the block runs, and take it away again; nothing when standard error is no terminal."""
+    """Show a bar if the block takes a while, and take it away at the end; none where standard error is no terminal."""
     if not sys.stderr.isatty():
         yield lambda _done, _total=None: None
         return
@@ -24,6 +28,17 @@ def progress(title: str) -> Iterator[Note]:
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        task = bars.add_task(title, total=None)
-        yield lambda done, total=None: bars.update(task, completed=done, total=total)
+    bars = Progress(*columns, console=Console(stderr=True), transient=True)
+    task = bars.add_task(title, total=None)
+    show_at = time.monotonic() + _SHOW_AFTER_S
+
+    def note(done: int, total: int | None = None) -> None:
+        bars.update(task, completed=done, total=total)
+        if not bars.live.is_started and time.monotonic() >= show_at:
+            bars.start()
+
+    try:
+        yield note
+    finally:
+        if bars.live.is_started:
+            bars.stop()

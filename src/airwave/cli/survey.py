@@ -143,9 +143,9 @@ def _pipelined(client: Redis, commands: list[tuple[Any, ...]]) -> list[Any]:
     """The replies, in one round trip; what the server refuses is an exception in its place.
 
     Raises:
-        redis.RedisError: the user may not ask this, or the first command was refused.
+        redis.RedisError: the user may not ask this.
     """
-    import redis  # noqa: PLC0415 (keeps `airwave --help` fast)
+    from redis.exceptions import NoPermissionError  # noqa: PLC0415 (keeps `airwave --help` fast)
 
     if not commands:
         return []
@@ -153,7 +153,7 @@ def _pipelined(client: Redis, commands: list[tuple[Any, ...]]) -> list[Any]:
     for command in commands:
         pipeline.execute_command(*command)  # type: ignore[no-untyped-call]
     replies = list(pipeline.execute(raise_on_error=False))
-    for number, reply in enumerate(replies):
-        if isinstance(reply, Exception) and (number == 0 or isinstance(reply, redis.exceptions.NoPermissionError)):
+    for reply in replies:
+        if isinstance(reply, NoPermissionError):
             raise reply
     return replies

@@ -105,6 +105,7 @@ def _too_fresh(delivery: Delivery, now_ms: int, min_idle_ms: int) -> bool:
     syntax="key group consumer min-idle-time id [id ...] [IDLE ms] [TIME unix-time-milliseconds] [RETRYCOUNT count] "
     "[FORCE] [JUSTID] [LASTID lastid]",
     keys=(1, 1, 1),
+    key_flags="RW update",
     tips=("nondeterministic_output",),
 )
 def xclaim(session: Session, argv: Argv) -> bytes:
@@ -213,6 +214,7 @@ def _autoclaim_options(args: Argv) -> tuple[int, bool]:
     categories="stream",
     syntax="key group consumer min-idle-time start [COUNT count] [JUSTID]",
     keys=(1, 1, 1),
+    key_flags="RW delete",
     tips=("nondeterministic_output",),
 )
 def xautoclaim(session: Session, argv: Argv) -> bytes:

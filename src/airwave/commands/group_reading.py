@@ -196,6 +196,8 @@ def _hand_out(session: Session, options: Options, share: _Share, now_ms: int) ->
     categories="stream",
     syntax="GROUP group consumer [COUNT count] [MAXCOUNT maxcount] [MAXSIZE maxsize] [BLOCK milliseconds] "
     "[CLAIM min-idle-time] [NOACK] STREAMS key [key ...] id [id ...]",
+    key_flags="RO access",
+    key_word=("STREAMS", 4),
 )
 def xreadgroup(session: Session, argv: Argv) -> bytes | None:
     """Read entries as a consumer of a group, or wait for some.
@@ -224,6 +226,11 @@ def xreadgroup(session: Session, argv: Argv) -> bytes | None:
     return session.block(options.keys, argv, options.timeout_ms, wake_ms=wake_ms)
 
 
+def _last_of(spans: list[Span]) -> int:
+    chunk, _, stop = spans[-1]
+    return chunk.ids(stop - 1, stop)[0]
+
+
 def _shares(
     session: Session, options: Options, asked: list[tuple[_Share, int]], reply: Reply, now_ms: int
 ) -> list[_Share]:
@@ -245,8 +252,6 @@ def _shares(
             _add_new(share, reply, position)
         else:
             _add_claimed_and_new(share, reply, position, now_ms, claim_ms)
-        if share.new:
-            chunk, _, stop = share.new[-1]
-            position = chunk.ids(stop - 1, stop)[0]
-        positions[group] = position
+        if len(asked) > 1:
+            positions[group] = _last_of(share.new) if share.new else position
     return shares

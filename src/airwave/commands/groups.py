@@ -98,6 +98,7 @@ container("XGROUP", since="5.0.0", group="stream", summary="A container for cons
     categories="stream",
     syntax="key group <id | $> [MKSTREAM] [ENTRIESREAD entries-read]",
     keys=(2, 2, 1),
+    key_flags="RW insert",
 )
 def xgroup_create(session: Session, argv: Argv) -> bytes:
     """Create a consumer group.
@@ -136,6 +137,7 @@ def xgroup_create(session: Session, argv: Argv) -> bytes:
     categories="stream",
     syntax="key group <id | $> [ENTRIESREAD entries-read]",
     keys=(2, 2, 1),
+    key_flags="RW update",
 )
 def xgroup_setid(session: Session, argv: Argv) -> bytes:
     """Set the ID behind which a consumer group will be given entries.
@@ -164,6 +166,7 @@ def xgroup_setid(session: Session, argv: Argv) -> bytes:
     categories="stream",
     syntax="key group",
     keys=(2, 2, 1),
+    key_flags="RW delete",
 )
 def xgroup_destroy(session: Session, argv: Argv) -> bytes:
     """Remove a consumer group with all that is pending in it.
@@ -198,6 +201,7 @@ def wake_readers(session: Session, key: bytes) -> None:
     categories="stream",
     syntax="key group consumer",
     keys=(2, 2, 1),
+    key_flags="RW insert",
 )
 def xgroup_createconsumer(session: Session, argv: Argv) -> bytes:
     """Create a consumer in a consumer group.
@@ -222,6 +226,7 @@ def xgroup_createconsumer(session: Session, argv: Argv) -> bytes:
     categories="stream",
     syntax="key group consumer",
     keys=(2, 2, 1),
+    key_flags="RW delete",
 )
 def xgroup_delconsumer(session: Session, argv: Argv) -> bytes:
     """Remove a consumer from a consumer group. What was pending for it is forgotten: claim it before.

@@ -117,20 +117,39 @@ def _memory(broker: Broker) -> Fields:
 
 
 def _persistence(broker: Broker) -> Fields:
-    return [
+    facts = broker.journal.facts()
+    saving = int(broker.journal.saving)
+    saved = "ok" if facts.get("last_save_ok", True) else "err"
+    fields: list[tuple[str, object]] = [
         ("loading", 0),
         ("async_loading", 0),
         ("rdb_changes_since_last_save", 0),
-        ("rdb_bgsave_in_progress", 0),
-        ("rdb_last_save_time", broker.started_at),
-        ("rdb_last_bgsave_status", "ok"),
-        ("rdb_saves", 0),
-        ("aof_enabled", 0),
-        ("aof_rewrite_in_progress", 0),
+        ("rdb_bgsave_in_progress", saving),
+        ("rdb_last_save_time", facts.get("last_save_s", broker.started_at)),
+        ("rdb_last_bgsave_status", saved),
+        ("rdb_saves", facts.get("saves", 0)),
+        ("aof_enabled", int(broker.journal.durable)),
+        ("aof_rewrite_in_progress", saving),
         ("aof_rewrite_scheduled", 0),
-        ("aof_last_bgrewrite_status", "ok"),
-        ("aof_last_write_status", "ok"),
+        ("aof_last_bgrewrite_status", saved),
+        ("aof_last_write_status", "err" if facts.get("last_error") else "ok"),
     ]
+    if facts:
+        fields += [
+            ("aof_current_size", facts["size"] + facts["wal_size"]),
+            ("database_size", facts["size"]),
+            ("database_wal_size", facts["wal_size"]),
+            ("database_journal_rows", facts["journal_rows"]),
+            ("database_journal_bytes", facts["journal_bytes"]),
+            ("database_values_to_write", facts["owed_values"]),
+            ("database_rows_to_delete", facts["rubbish_rows"]),
+            ("database_commits", facts["commits"]),
+            ("database_checkpoints", facts["checkpoints"]),
+            ("entries_in_memory_bytes", facts["resident_bytes"]),
+            ("entries_in_memory_bytes_max", facts["resident_bytes_max"]),
+            ("entries_chunks_fetched", facts["fetched_chunks"]),
+        ]
+    return fields
 
 
 def _stats(broker: Broker) -> Fields:

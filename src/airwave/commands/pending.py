@@ -38,6 +38,7 @@ _MISSING = resp.integer(MISSING)
     categories="stream",
     syntax="key group id [id ...]",
     keys=(1, 1, 1),
+    key_flags="RW update",
 )
 def xack(session: Session, argv: Argv) -> bytes:
     """Say that entries are done with: they are no longer pending.
@@ -62,6 +63,7 @@ def xack(session: Session, argv: Argv) -> bytes:
     categories="stream",
     syntax="key group [KEEPREF | DELREF | ACKED] IDS numids id [id ...]",
     keys=(1, 1, 1),
+    key_flags="RW update delete",
 )
 def xackdel(session: Session, argv: Argv) -> bytes:
     """Say that entries are done with, and delete them.
@@ -138,6 +140,7 @@ def _release_options(args: Argv) -> _Release:
     categories="stream",
     syntax="key group <SILENT | FAIL | FATAL> IDS numids id [id ...] [RETRYCOUNT count] [FORCE]",
     keys=(1, 1, 1),
+    key_flags="RW update",
 )
 def xnack(session: Session, argv: Argv) -> bytes:
     """Give pending entries back: nobody has them, and they are the first to be claimed.
@@ -189,6 +192,7 @@ def xnack(session: Session, argv: Argv) -> bytes:
     categories="stream",
     syntax="key group [[IDLE min-idle-time] start end count [consumer]]",
     keys=(1, 1, 1),
+    key_flags="RO access",
     tips=("nondeterministic_output",),
 )
 def xpending(session: Session, argv: Argv) -> bytes:

@@ -151,6 +151,8 @@ class Reply:
     @property
     def limit(self) -> int | None:
         """How many entries of the next stream may go in."""
+        if self._left is None and self._room is None:
+            return self._count
         room = None if self._room is None else max(0, self._room) // _ENTRY_BYTES_MIN + 1
         return min([limit for limit in (self._count, self._left, room) if limit is not None], default=None)
 
@@ -216,6 +218,20 @@ def bytes_of(spans: list[Span]) -> bytes:
 # --- XREAD ------------------------------------------------------------------------------------------------------------
 
 
+def _find(session: Session, key: bytes) -> Stream | None:
+    """The stream of a key. For a reader that waits already, a key that became something else is not there, as in Redis.
+
+    Raises:
+        CommandError: WRONGTYPE.
+    """
+    try:
+        return session.database.look_stream(key)
+    except CommandError:
+        if session.wait is None:
+            raise
+        return None
+
+
 def _position(stream: Stream | None, wanted: bytes) -> int:
     """The ID behind which XREAD is to read."""
     if wanted == b"$":
@@ -236,6 +252,8 @@ def _position(stream: Stream | None, wanted: bytes) -> int:
     group="stream",
     categories="stream",
     syntax="[COUNT count] [MAXCOUNT maxcount] [MAXSIZE maxsize] [BLOCK milliseconds] STREAMS key [key ...] id [id ...]",
+    key_flags="RO access",
+    key_word=("STREAMS", 1),
 )
 def xread(session: Session, argv: Argv) -> bytes | None:
     """Read the entries of streams that come after an ID, or wait for some.
@@ -247,11 +265,10 @@ def xread(session: Session, argv: Argv) -> bytes | None:
     Source: https://redis.io/docs/latest/commands/xread/
     """
     options = read_options(session, argv, grouped=False)
-    look = session.database.look_stream
     streams: list[Stream | None] = []
     positions: list[int] = []
     for key, wanted in zip(options.keys, options.wanted, strict=True):
-        streams.append(look(key))
+        streams.append(_find(session, key))
         positions.append(_position(streams[-1], wanted))
     reply = Reply(session, options)
     for key, stream, position in zip(options.keys, streams, positions, strict=True):

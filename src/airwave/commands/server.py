@@ -79,26 +79,6 @@ def shutdown(session: Session, argv: Argv) -> bytes | None:
 
 
 @command(
-    "LASTSAVE",
-    arity=1,
-    flags="loading stale fast",
-    since="1.0.0",
-    group="server",
-    categories="admin dangerous",
-    tips=("nondeterministic_output",),
-)
-def lastsave(session: Session, argv: Argv) -> bytes:
-    """Return when the data was saved last. Airwave saves nothing yet: it is the time of the start, as in a new Redis.
-
-    Reply: integer, Unix time in seconds.
-    Cost: O(1)
-    Source: https://redis.io/docs/latest/commands/lastsave/
-    """
-    del argv
-    return resp.integer(session.broker.started_at)
-
-
-@command(
     "ROLE", arity=1, flags="noscript loading stale fast", since="2.8.12", group="server", categories="admin dangerous"
 )
 def role(session: Session, argv: Argv) -> bytes:

@@ -21,6 +21,7 @@ from airwave.streams.chunk import Cold
 from airwave.streams.idempotency import digest
 from airwave.streams.ids import ID_MAX, SEQ_BITS, SEQ_MAX
 from airwave.streams.stream import Stream
+from airwave.streams.trimming import load_edge, trim_to_length
 
 ENTRY_BYTES_MAX = 512 << 20
 
@@ -117,12 +118,12 @@ def _prepare_max_len(stream: Stream, argv: Argv, added: int) -> tuple[int, bool]
     max_len = int(argv[4] if argv[3] in (b"~", b"=") else argv[3])
     excess = stream.length + added - max_len
     if exact and excess > 0 and stream.sealed:
-        stream.load_edge(excess, 0)
+        load_edge(stream, excess, 0)
     return max_len, exact
 
 
 def _trim_to(stream: Stream, max_len: int, *, exact: bool) -> int:
-    return stream.trim_to_length(max_len, exact=exact, limit=0 if exact else LIMIT_DEFAULT)
+    return trim_to_length(stream, max_len, exact=exact, limit=0 if exact else LIMIT_DEFAULT)
 
 
 def _xadd_batch(session: Session, requests: list[Argv], first: int) -> int:
@@ -274,6 +275,7 @@ def _add(session: Session, argv: Argv) -> bytes:
     syntax="key [NOMKSTREAM] [KEEPREF | DELREF | ACKED] [IDMPAUTO producer-id | IDMP producer-id idempotent-id] "
     "[<MAXLEN | MINID> [= | ~] threshold [LIMIT count]] <* | id> field value [field value ...]",
     keys=(1, 1, 1),
+    key_flags="RW update",
     categories="stream",
     tips=("nondeterministic_output",),
     batch=_xadd_batch,

@@ -61,6 +61,7 @@ def _head(stream: Stream, now_ms: int) -> Pairs:
     group="stream",
     syntax="key [FULL [COUNT count]]",
     keys=(2, 2, 1),
+    key_flags="RO access",
     categories="stream",
 )
 def xinfo_stream(session: Session, argv: Argv) -> bytes:
@@ -174,6 +175,7 @@ def _position(encoder: Encoder, stream: Stream, group: Group) -> Pairs:
     group="stream",
     syntax="key",
     keys=(2, 2, 1),
+    key_flags="RO access",
     categories="stream",
 )
 def xinfo_groups(session: Session, argv: Argv) -> bytes:
@@ -209,6 +211,7 @@ def xinfo_groups(session: Session, argv: Argv) -> bytes:
     group="stream",
     syntax="key group",
     keys=(2, 2, 1),
+    key_flags="RO access",
     categories="stream",
     tips=("nondeterministic_output",),
 )

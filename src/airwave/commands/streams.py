@@ -39,6 +39,7 @@ NO_PARAMETER = CommandError("ERR At least one parameter must be specified")
     group="stream",
     syntax="key",
     keys=(1, 1, 1),
+    key_flags="RO",
     categories="stream",
 )
 def xlen(session: Session, argv: Argv) -> bytes:
@@ -81,6 +82,7 @@ def entries_between(stream: Stream, lower: int, upper: int, limit: int | None) -
     group="stream",
     syntax="key start end [COUNT count]",
     keys=(1, 1, 1),
+    key_flags="RO access",
     categories="stream",
 )
 def xrange(session: Session, argv: Argv) -> bytes:
@@ -108,6 +110,7 @@ def xrange(session: Session, argv: Argv) -> bytes:
     group="stream",
     syntax="key end start [COUNT count]",
     keys=(1, 1, 1),
+    key_flags="RO access",
     categories="stream",
 )
 def xrevrange(session: Session, argv: Argv) -> bytes:
@@ -141,6 +144,7 @@ def xrevrange(session: Session, argv: Argv) -> bytes:
     group="stream",
     syntax="key id [id ...]",
     keys=(1, 1, 1),
+    key_flags="RW delete",
     categories="stream",
 )
 def xdel(session: Session, argv: Argv) -> bytes:
@@ -167,6 +171,7 @@ def xdel(session: Session, argv: Argv) -> bytes:
     group="stream",
     syntax="key [KEEPREF | DELREF | ACKED] IDS numids id [id ...]",
     keys=(1, 1, 1),
+    key_flags="RW delete",
     categories="stream",
 )
 def xdelex(session: Session, argv: Argv) -> bytes:
@@ -194,6 +199,7 @@ def xdelex(session: Session, argv: Argv) -> bytes:
     group="stream",
     syntax="key <MAXLEN | MINID> [= | ~] threshold [LIMIT count] [KEEPREF | DELREF | ACKED]",
     keys=(1, 1, 1),
+    key_flags="RW delete",
     categories="stream",
     tips=("nondeterministic_output",),
 )
@@ -244,6 +250,7 @@ def _set_id_options(options: Argv, last_id: int) -> tuple[int | None, int]:
     group="stream",
     syntax="key last-id [ENTRIESADDED entries-added] [MAXDELETEDID max-deleted-id]",
     keys=(1, 1, 1),
+    key_flags="RW update",
     categories="stream",
 )
 def xsetid(session: Session, argv: Argv) -> bytes:
@@ -291,6 +298,7 @@ def _top_id(stream: Stream) -> int:
     group="stream",
     syntax="key [IDMP-DURATION duration] [IDMP-MAXSIZE maxsize]",
     keys=(1, 1, 1),
+    key_flags="RW update",
     categories="stream",
 )
 def xcfgset(session: Session, argv: Argv) -> bytes:

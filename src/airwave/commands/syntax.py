@@ -25,7 +25,7 @@ _TYPES = {
     **dict.fromkeys(("client-id", "columns", "count", "index", "numreplicas", "protover"), "integer"),
     **dict.fromkeys(("seconds", "milliseconds", "timeout", "version"), "integer"),
     **dict.fromkeys(("increment", "decrement", "cursor", "db", "destination-db", "index1", "index2"), "integer"),
-    **dict.fromkeys(("ttl", "frequency"), "integer"),
+    **dict.fromkeys(("ttl", "frequency", "ms", "entries-read", "entries-added", "maxcount", "maxsize"), "integer"),
     **dict.fromkeys(("unix-time-seconds", "unix-time-milliseconds"), "unix-time"),
     "delay-seconds": "double",
 }

@@ -11,11 +11,12 @@ from typing import Any, cast
 
 import airwave.commands  # noqa: F401  (fills the table of commands)
 from airwave.broker import Broker
-from airwave.server import daemon, log, memory
+from airwave.server import daemon, log, memory, storage
 from airwave.server.host import LoopHost
 from airwave.server.listeners import Listeners
 from airwave.session import Session
 from airwave.settings import Settings, SettingsError
+from airwave.store import SqliteJournal
 from airwave.version import REDIS_VERSION, __version__
 
 RESERVED_DESCRIPTORS = 32  # for listeners, the log, the loop; as Redis
@@ -77,10 +78,15 @@ class Node:
         self._on_ready = on_ready
         self._stopping = asyncio.Event()
         self._stop_now = False
+        self._journal: SqliteJournal | None = None
 
     async def serve(self) -> None:
         """Startup, main loop, shutdown."""
-        self._startup()
+        try:
+            self._startup()
+        except BaseException:
+            self._close_journal()  # its threads would keep the process alive
+            raise
         try:
             await self._stopping.wait()
         finally:
@@ -92,8 +98,11 @@ class Node:
         settings.on_change("maxclients", _make_room)
         loop = self._loop = asyncio.get_running_loop()
         host = LoopHost(settings, loop, self.stop)
-        self._broker = broker = Broker(settings, host)
+        self._journal = storage.open_journal(settings, loop, self._on_fetched)
+        self._broker = broker = Broker(settings, host, self._journal)
         host.tick = broker.tick
+        if self._journal is not None:
+            storage.load(self._journal, broker)
         self._listeners = Listeners(broker, loop)
         self._listeners.open()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -138,9 +147,19 @@ class Node:
         for session in list(self._broker.clients.values()):
             session.finish()
         await asyncio.sleep(0)
+        self._broker.commit()
+        self._close_journal()
         if self._settings.pidfile:
             Path(self._settings.pidfile).unlink(missing_ok=True)
         log.event("notice", "stopped")
+
+    def _on_fetched(self) -> None:
+        self._broker.warm()
+
+    def _close_journal(self) -> None:
+        if self._journal is not None:
+            self._journal.close()
+            self._journal = None
 
     async def _drain(self) -> None:
         """Send what is buffered, for at most `shutdown-timeout`; obey nothing more."""

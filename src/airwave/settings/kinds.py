@@ -354,7 +354,7 @@ class OutputLimits(Kind[BufferLimits]):
 
 
 class SavePoints(Kind[str]):
-    """`save`: only the empty value, because this version keeps nothing on disk."""
+    """`save`: only the empty value, because there are no snapshots."""
 
     many = True
 
@@ -364,7 +364,7 @@ class SavePoints(Kind[str]):
             return ""
         if len(args) % 2 or not all(arg.isdecimal() for arg in args):
             raise ValueError("Invalid save parameters")
-        raise ValueError('Airwave keeps nothing on disk yet: only save "" is possible')
+        raise ValueError('Airwave makes no snapshots, appendonly keeps everything: only save "" is possible')
 
     def written(self, value: str) -> str:
         return quote(value)

@@ -26,7 +26,6 @@ from airwave.settings.kinds import (
     Kind,
     Memory,
     Octal,
-    Only,
     OutputLimits,
     Percentiles,
     SavePoints,
@@ -227,13 +226,31 @@ class Settings:
         10, Integer(0, INT32_MAX, "seconds"), "How long a stopping server goes on sending what waits for clients."
     )
 
-    save: str = setting(
-        "", SavePoints(), "Airwave keeps nothing on disk yet; tools ask for it.", section="Compatibility"
-    )
     appendonly: bool = setting(
         False,
-        Only(Bool(), False, "Airwave keeps nothing on disk yet: only 'no' is possible"),
-        "Airwave keeps nothing on disk yet; tools ask for it.",
+        Bool(),
+        "Keep all keys in one database file, `airwave.sqlite3` in `dir`; otherwise they are in memory only. To change "
+        "it, restart the server.",
+        section="Persistence",
+    )
+    appendfsync: str = setting(
+        "everysec",
+        Choice("always", "everysec", "no"),
+        "With `appendonly`, when what was written is synced to the disk: before replies leave, once a second, or when "
+        "the system likes. Whatever it is, what was answered survives the end of the process; the first also survives "
+        "a power cut, the second but for about the last second.",
+    )
+    stream_memory: int = setting(
+        0,
+        Memory(),
+        "With `appendonly`, memory for entries of streams that are on disk as well; when there are more, those that "
+        "were not read for longest are read from disk when they are asked for. 0: a quarter of the machine's memory.",
+    )
+    save: str = setting(
+        "",
+        SavePoints(),
+        "Airwave makes no snapshots: `appendonly` keeps everything. Tools ask for it.",
+        section="Compatibility",
     )
     config_file: str = field(default="")
     ignored: list[str] = field(default_factory=list)

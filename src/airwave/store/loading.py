@@ -13,6 +13,7 @@ from airwave.journal import Journal
 from airwave.keyspace import Database, Keyspace
 from airwave.store import states
 from airwave.store.replay import Replay
+from airwave.store.schema import StoreError
 from airwave.streams import ids as entry_ids
 from airwave.streams.chunk import Chunk
 from airwave.streams.stream import Stream
@@ -28,11 +29,12 @@ class Loaded:
         dead: numbers of values that have a row and are gone.
         chunks: rows of chunks that are rubbish: numbers of stream and chunk.
         pages: numbers of pages, by stream and group.
+        lost_pages: numbers of those whose group is gone.
         needed: values that are to be written before the journal may forget the row named.
         spaces: for each numbered database.
         reserved: see `meta` in `schema`: of values, spaces, chunks, pages.
         rows: the journal's rows with their sizes in bytes.
-        last_seq: the youngest.
+        last_seq: no row or value knows a greater number.
     """
 
     values: dict[int, Value]
@@ -44,6 +46,7 @@ class Loaded:
     spaces: list[int] = field(default_factory=list)
     reserved: list[int] = field(default_factory=list)
     rows: list[tuple[int, int]] = field(default_factory=list)
+    last_seq: int = 0
 
 
 @contextmanager
@@ -86,6 +89,7 @@ def _read(db: sqlite3.Connection, journal: Journal) -> Loaded:
     for seq, blob in db.execute("SELECT seq, effects FROM journal ORDER BY seq"):
         replay.apply(seq, states.decode(blob))
         loaded.rows.append((seq, len(blob)))
+    loaded.last_seq = max(loaded.rows[-1][0] if loaded.rows else 0, max(replay.seqs.values(), default=0))
     for chunk in replay.warmed:
         chunk.blob = None
     _finish(replay, loaded, with_row)
@@ -133,15 +137,12 @@ def _finish(replay: Replay, loaded: Loaded, with_row: list[int]) -> None:
     shown = set(loaded.spaces)
     values = replay.values
     for number in [number for number, value in values.items() if shown and value.space not in shown]:
-        del values[number]
+        replay.discard(values.pop(number))
     loaded.dead = [number for number in with_row if number not in values]
     loaded.needed = {number: seq for number, seq in replay.needed.items() if number in values}
     loaded.chunks = replay.rubbish
     for owner, chunks in replay.future.items():
         loaded.chunks += [(owner, number) for number in chunks]
-    for number in replay.seqs:  # chunks of values that are gone: they had been given to them
-        if number not in values:
-            loaded.chunks.append((number, 0))
     for owner, by_group in [*loaded.pages.items()]:
         stream = values.get(owner)
         live = {group.number for group in stream.groups.values()} if isinstance(stream, Stream) else set()
@@ -168,18 +169,34 @@ def _finish_stream(stream: Stream) -> None:
                     del group.released[entry_id]
 
 
-def fill(keyspace: Keyspace, loaded: Loaded) -> None:
-    """Put what was read into a keyspace, in place of what it has; databases, watchers and waiters stay."""
-    if loaded.spaces:
-        for database, space in zip(keyspace.databases, loaded.spaces, strict=False):
-            database.space = space
+def fill(keyspace: Keyspace, loaded: Loaded) -> bool:
+    """Put what was read into a keyspace, in place of what it has; databases, watchers and waiters stay.
+
+    Returns:
+        Whether the spaces of the databases are other than those that were read.
+
+    Raises:
+        StoreError: there are keys in a database that this node does not have.
+    """
+    databases = keyspace.databases
+    hidden = {space: index for index, space in enumerate(loaded.spaces) if index >= len(databases)}
+    for value in loaded.values.values():
+        if value.space in hidden:
+            index = hidden[value.space]
+            raise StoreError(f"there are keys in database {index}: set databases to {index + 1} or more")
+    keyspace.last_number = max(keyspace.last_number, loaded.reserved[0])
+    keyspace.last_space = max(keyspace.last_space, loaded.reserved[1], *loaded.spaces, len(databases) - 1)
     by_space: dict[int, Database] = {}
-    for database in keyspace.databases:
+    for index, database in enumerate(databases):
+        if index < len(loaded.spaces):
+            database.space = loaded.spaces[index]
+        elif loaded.spaces:
+            keyspace.last_space += 1
+            database.space = keyspace.last_space
         database.values = {}
         database.expiring = 0
         by_space[database.space] = database
     keyspace._expected.clear()
     for value in loaded.values.values():
         by_space[value.space].adopt(value.key, value)
-    keyspace.last_number = max(keyspace.last_number, loaded.reserved[0])
-    keyspace.last_space = max(keyspace.last_space, loaded.reserved[1])
+    return [database.space for database in databases] != loaded.spaces

@@ -12,7 +12,8 @@ from airwave.store import states
 from airwave.streams import ids as entry_ids
 from airwave.streams.chunk import Chunk, OpenChunk
 from airwave.streams.group import Group
-from airwave.streams.pending import PAGE_MAX, Consumer, Delivery, Page, Pending
+from airwave.streams.idempotency import Producers
+from airwave.streams.pending import Consumer, Delivery, Page, Pending
 from airwave.streams.stream import Stream
 from airwave.value import String, Value
 
@@ -89,7 +90,15 @@ class Replay:
         self.values[number] = value
 
     def _gone(self, number: int) -> None:
-        self.values.pop(number, None)
+        if (value := self.values.pop(number, None)) is not None:
+            self.discard(value)
+
+    def discard(self, value: Value) -> None:
+        """A value is gone: its chunks are rubbish."""
+        if isinstance(value, Stream):
+            self.rubbish += [(value.number, chunk.number) for chunk in value.sealed]
+            for group in value.groups.values():
+                self.groups.pop((value.number, group.number), None)
 
     def _place(self, number: int, space: int, key: bytes) -> None:
         if (value := self.values.get(number)) is not None:
@@ -146,7 +155,7 @@ class Replay:
                     whole += not chunk.live
                 break
             whole += 1
-        self._drop(stream, stream.sealed[:whole])
+        self._drop(stream, 0, whole)
         stream.tail.behead(stream.tail.position(below))
 
     def _deleted(self, number: int, packed: bytes) -> None:
@@ -159,7 +168,8 @@ class Replay:
                 if chunk.kill(entry_id):
                     stream.altered.add(chunk)
                     if not chunk.live:
-                        self._drop(stream, [chunk])
+                        place = stream.sealed.index(chunk)
+                        self._drop(stream, place, place + 1)
             elif chunk is not None:
                 chunk.kill(entry_id)
 
@@ -168,12 +178,11 @@ class Replay:
             self._load(chunk)
             self.warmed.append(chunk)
 
-    def _drop(self, stream: Stream, chunks: list[Chunk]) -> None:
-        for chunk in chunks:
-            place = stream.sealed.index(chunk)
-            del stream.sealed[place], stream.firsts[place]
-            stream.altered.discard(chunk)
-            self.rubbish.append((stream.number, chunk.number))
+    def _drop(self, stream: Stream, start: int, stop: int) -> None:
+        gone = stream.sealed[start:stop]
+        del stream.sealed[start:stop], stream.firsts[start:stop]
+        stream.altered.difference_update(gone)
+        self.rubbish += [(stream.number, chunk.number) for chunk in gone]
 
     def _meta(self, number: int, last: bytes, added: int, deleted: bytes) -> None:
         if (stream := self._stream(number)) is not None:
@@ -215,9 +224,8 @@ class Replay:
         if stream.groups.get(group.name) is group:
             del stream.groups[group.name]
 
-    def _consumer(
-        self, number: int, group_number: int, consumer_number: int, name: bytes, seen_ms: int, active_ms: int
-    ) -> None:
+    def _consumer(self, number: int, group_number: int, consumer_number: int, *rest: Any) -> None:
+        name, seen_ms, active_ms = rest
         if (known := self.groups.get((number, group_number))) is None:
             return
         group, consumers = known
@@ -237,9 +245,8 @@ class Replay:
         if group.consumers.get(consumer.name) is consumer:
             del group.consumers[consumer.name]
 
-    def _pending(
-        self, number: int, group_number: int, consumer_number: int, at_ms: int, count: int, packed: bytes
-    ) -> None:
+    def _pending(self, number: int, group_number: int, consumer_number: int, *rest: Any) -> None:
+        at_ms, count, packed = rest
         if (known := self.groups.get((number, group_number))) is None:
             return
         group, consumers = known
@@ -266,13 +273,14 @@ class Replay:
 
     # --- idempotency ------------------------------------------------------------------------------------------------
 
-    def _idempotent(self, number: int, producer: bytes, iid: bytes, packed: bytes, at_ms: int) -> None:
-        del number, producer, iid, packed, at_ms
+    def _idempotent(self, number: int, producer: bytes, iid: bytes, packed: bytes, _: int) -> None:
+        if (stream := self._stream(number)) is not None:
+            stream.producers.restore(producer, iid, entry_ids.unpack_one(packed))
 
     def _idmp(self, number: int, duration_s: int, maxsize: int) -> None:
         if (stream := self._stream(number)) is not None:
-            stream.producers.duration_s = duration_s
-            stream.producers.maxsize = maxsize
+            stream.producers = Producers(self.journal, number)
+            stream.producers.restore_limits(duration_s, maxsize)
 
 
 def _attach(pending: Pending, loaded: list[tuple[int, dict[int, Delivery]]]) -> None:
@@ -287,7 +295,7 @@ def _attach(pending: Pending, loaded: list[tuple[int, dict[int, Delivery]]]) -> 
             pending.firsts.append(next(iter(items)))
             pending._size += len(items)
         if ends:
-            pending._last = ends[-1]
+            pending.top = ends[-1]
         return
     # A page was divided, and only one half written since: where they overlap they agree, or the journal knows better.
     merged: dict[int, Delivery] = {}
@@ -296,6 +304,3 @@ def _attach(pending: Pending, loaded: list[tuple[int, dict[int, Delivery]]]) -> 
         pending.emptied.append(number)
     for entry_id, delivery in sorted(merged.items()):
         pending.put(entry_id, delivery)
-
-
-assert PAGE_MAX

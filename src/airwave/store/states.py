@@ -3,7 +3,7 @@
     value     0, space, key, expires_ms, data                        a string
               1, space, key, expires_ms, last ID, entries added, greatest ID deleted, number of the youngest group,
               producers, groups                                      a stream
-    producers duration_s, maxsize, and for each producer: its name, and pairs of idempotent ID, entry ID and time
+    producers duration_s, maxsize, and what they remember: producer, idempotent ID, entry ID
     group     number, name, last ID, entries read, number of the youngest consumer, consumers, released IDs
     consumer  number, name, seen_ms, active_ms
     page      for each delivery: number of the consumer or 0, at_ms, count, IDs
@@ -71,7 +71,8 @@ def _group_state(group: Group) -> tuple[Any, ...]:
 def producers_state(stream: Stream) -> list[Any]:
     """What a stream remembers of its producers."""
     producers = stream.producers
-    return [producers.duration_s, producers.maxsize, []]
+    remembered = [(producer, iid, pack_id(entry_id)) for producer, iid, entry_id in producers.items()]
+    return [producers.duration_s, producers.maxsize, remembered]
 
 
 def restored_value(number: int, state: bytes, journal: Journal) -> tuple[Value, list[Any]]:
@@ -90,7 +91,10 @@ def restored_value(number: int, state: bytes, journal: Journal) -> tuple[Value, 
         last, stream.added, deleted, stream.last_group, producers, groups = rest
         stream.last_id = entry_ids.unpack_one(last)
         stream.max_deleted = entry_ids.unpack_one(deleted)
-        stream.producers.duration_s, stream.producers.maxsize, _ = producers
+        duration_s, maxsize, remembered = producers
+        stream.producers.restore_limits(duration_s, maxsize)
+        for producer, iid, entry_id in remembered:
+            stream.producers.restore(producer, iid, entry_ids.unpack_one(entry_id))
     value.space, value.key, value.expires_ms = space, key, expires_ms
     return value, groups
 

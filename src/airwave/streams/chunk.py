@@ -1,4 +1,4 @@
-"""A chunk: up to 128 entries of a stream that follow each other.
+"""A chunk: up to 100 entries of a stream that follow each other.
 
 An entry is kept as its reply: the RESP array of ID and fields, the same bytes in RESP2 and RESP3, in memory, on disk
 and on the wire. The newest chunk of a stream is *open*: two lists. A full one is *sealed* into one blob:
@@ -19,7 +19,7 @@ from itertools import accumulate, pairwise
 
 from airwave.streams import ids as entry_ids
 
-ENTRIES_MAX = 128
+ENTRIES_MAX = 100  # as many as in a node of Redis (stream-node-max-entries), so that `~` trims alike
 BYTES_MAX = 64 * 1024  # of entries, except that one entry may be larger
 
 _ID = entry_ids.PACKED_BYTES

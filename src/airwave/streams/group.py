@@ -44,7 +44,7 @@ class Group:
         "released",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0917  (all of what the journal says of it)
         self, journal: Journal, stream: int, number: int, name: bytes, last_id: int, entries_read: int = UNKNOWN
     ) -> None:
         self._journal = journal

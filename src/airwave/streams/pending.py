@@ -225,8 +225,8 @@ class Pending:
 
     def range(self, lower: int = 0, upper: int = ID_MAX) -> Iterator[tuple[int, Delivery]]:
         """Entries from one ID to another, in order; the list must not be changed meanwhile."""
-        place = max(0, bisect_right(self.firsts, lower) - 1)
-        for place in range(place, len(self.pages)):  # noqa: PLR1704, B020
+        first = max(0, bisect_right(self.firsts, lower) - 1)
+        for place in range(first, len(self.pages)):
             if self.firsts[place] > upper:
                 return
             for entry_id, delivery in self.pages[place].in_order().items():

@@ -57,5 +57,7 @@ def entries_read_after(stream: Stream, group: Group, ids: Sequence[int]) -> int:
             return read + len(ids) - place  # so it is for all that follow
         if stream.added:
             read = estimate_entries_read(stream, entry_id)
+        if read == UNKNOWN and entry_id >= first_id:  # of those that follow only the very last can be known again
+            return stream.added if ids[-1] == stream.last_id else UNKNOWN
         last_id = entry_id
     return read

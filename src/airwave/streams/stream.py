@@ -102,21 +102,26 @@ class Stream(Value):
         Args:
             members: their IDs.
         """
-        tail = self.tail
-        size = tail.size + sum(map(len, entries))
-        if len(tail.members) + len(entries) >= ENTRIES_MAX or size >= BYTES_MAX:
+        if self.tail.size + sum(map(len, entries)) >= BYTES_MAX:  # where it is to be sealed is seen entry by entry
             for entry_id, entry in zip(members, entries, strict=True):
                 self.append(entry_id, entry)
             return
-        tail.members += members
-        tail.items += entries
-        tail.size = size
         self.last_id = members[-1]
         self.added += len(entries)
         self.length += len(entries)
         if self.clean:
             self.clean = False
             self.journal.touch(self)
+        while entries:
+            tail = self.tail
+            room = ENTRIES_MAX - len(tail.members)
+            part = entries[:room]
+            tail.members += members[:room]
+            tail.items += part
+            tail.size += sum(map(len, part))
+            if len(part) == room:
+                self.seal()
+            members, entries = members[room:], entries[room:]
 
     def seal(self) -> None:
         """Close the open chunk, which is not empty."""
@@ -252,6 +257,7 @@ class Stream(Value):
         return [self.entry(entry_id) for entry_id in wanted]
 
     # --- deleting ---------------------------------------------------------------------------------------------------
+    # Trimming is in `airwave.streams.trimming`.
 
     def chunk_of(self, entry_id: int) -> "Chunk | OpenChunk | None":
         """The chunk in which an entry of this ID would be."""
@@ -296,10 +302,10 @@ class Stream(Value):
         if type(chunk) is Chunk:
             self.altered.add(chunk)
             if not chunk.live:
-                self._drop([chunk])
+                self.drop([chunk])
         return True
 
-    def _drop(self, chunks: list[Chunk]) -> None:
+    def drop(self, chunks: list[Chunk]) -> None:
         """Forget sealed chunks without live entries."""
         for chunk in chunks:
             place = bisect_right(self.firsts, chunk.last) - 1
@@ -307,94 +313,6 @@ class Stream(Value):
             del self.sealed[place], self.firsts[place]
             self.altered.discard(chunk)
         self.journal.dropped(self, chunks)
-
-    def trim_to_length(self, length: int, *, exact: bool = True, limit: int = 0) -> int:
-        """Drop the oldest entries until so many are left.
-
-        Args:
-            exact: also within a chunk; False: whole chunks only, so that a few more may stay.
-            limit: with `exact` False, at most so many entries are dropped; 0: any number.
-
-        Returns:
-            How many were dropped.
-        """
-        excess = self.length - length
-        if excess <= 0:
-            return 0
-        if exact and self.sealed and excess < self.sealed[0].live:  # the common case, a few at a time
-            head = self.sealed[0]
-            head.used = True
-            if head.blob is None:
-                self.load((head,))
-            head.behead(excess)
-            self.length -= excess
-            self.altered.add(head)
-            return self._trimmed(excess)
-        return self._trim(excess, None, exact=exact, limit=limit)
-
-    def trim_before(self, min_id: int, *, exact: bool = True, limit: int = 0) -> int:
-        """Drop the entries below an ID; otherwise as `trim_to_length`."""
-        if not self.length or self.first_id >= min_id:
-            return 0
-        return self._trim(None, min_id, exact=exact, limit=limit)
-
-    def load_edge(self, excess: int | None, min_id: int) -> None:
-        """Have in memory what trimming needs: the chunk of which a part stays.
-
-        Args:
-            excess: how many entries are to go; None: all below `min_id`.
-
-        Raises:
-            Cold: see `Journal.fetch`.
-        """
-        whole, _ = self._whole(excess, min_id, 0)
-        if whole < len(self.sealed):
-            self.load((self.sealed[whole],))
-
-    def _whole(self, excess: int | None, min_id: int | None, limit: int) -> tuple[int, int]:
-        """How many chunks go as a whole, and how many entries are in them."""
-        whole = removed = 0
-        for chunk in self.sealed:
-            live = chunk.live
-            over = removed + live > excess if excess is not None else chunk.last >= (min_id or 0)
-            if over or (limit and removed + live > limit):
-                break
-            whole += 1
-            removed += live
-        return whole, removed
-
-    def _trim(self, excess: int | None, min_id: int | None, *, exact: bool, limit: int) -> int:
-        """Drop whole chunks from the head, then a part of the next: so many entries, or all below an ID."""
-        whole, removed = self._whole(excess, min_id, limit)
-        rest: Chunk | OpenChunk = self.sealed[whole] if whole < len(self.sealed) else self.tail
-        part = 0
-        if exact:
-            self.load((rest,))
-            if excess is not None:
-                part = min(excess - removed, rest.live)
-            else:
-                part = sum([stop - start for start, stop in rest.runs(0, rest.position(min_id or 0))])
-        elif rest is self.tail and rest.live:
-            # An open chunk is a chunk: it goes if all of it may go.
-            live = rest.live
-            may = removed + live <= excess if excess is not None else self.tail.members[-1] < (min_id or 0)
-            part = live if may and not (limit and removed + live > limit) else 0
-        if whole:
-            self._drop(self.sealed[:whole])
-        if part:
-            rest.behead(part)
-            if type(rest) is Chunk:
-                self.altered.add(rest)
-                if not rest.live:
-                    self._drop([rest])
-        self.length -= removed + part
-        return self._trimmed(removed + part)
-
-    def _trimmed(self, count: int) -> int:
-        if count:
-            self.trimmed = True
-            self.changed()
-        return count
 
     # --- consumer groups --------------------------------------------------------------------------------------------
 
