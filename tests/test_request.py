@@ -101,6 +101,10 @@ def agree(data: bytes, places: list[int], *, authenticated: bool) -> None:
 @example(b"*0\r\n*0\r\n", [], True)
 @example(b"*-1\r\n*1\r\n$4\r\nPING\r\n", [], True)
 @example(b"*1\r\n$4\r\nPINGxx*1\r\n$4\r\nPING\r\n", [], True)
+@example(b"*2\r\n$4\r\n\r\n$1\r\n+\r\n", [], True)
+@example(b"*2\r\n$4\r\n\r\n$1\r\n(5\r\n", [], True)
+@example(b"*2\r\n$4\r\n\r\n$1\r\n>\r\n", [], True)
+@example(b"*2\r\n$1\r\na\r\n+5-1\r\n*1\r\n$4\r\nPING\r\n", [], True)
 def test_any_bytes_are_read_the_same_however_they_are_cut(data: bytes, places: list[int], authenticated: bool) -> None:
     agree(data, places, authenticated=authenticated)
 
@@ -163,6 +167,24 @@ def test_other_types_in_place_of_a_request_are_inline_commands(header: bytes) ->
     argv = [header[:-2]]
     for data, requests in ((header, [argv]), (PING + header + PING, [[b"PING"], argv, [b"PING"]])):
         assert read(data) == read(*bytewise(data)) == (requests, "")
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        "XREADGROUP GROUP g c COUNT 100 STREAMS s >",
+        "XRANGE s - +",
+        "XRANGE s (1526985685298-0 + COUNT 100",
+        "XADD s MAXLEN = 1000 * a b",
+        "XADD s MAXLEN ~ 1000 * a b",
+        "ECHO %",
+    ],
+)
+def test_what_commands_on_streams_need_is_parsed_by_hiredis(request_: str) -> None:
+    argv = request_.encode().split()
+    data = hiredis.pack_command(tuple(argv))
+    assert RequestReader(Limits()).feed(data) == [argv]  # a list: see `feed`
+    assert RequestReader(Limits()).feed(data * 3) == [argv] * 3
 
 
 def test_false_is_not_need_more() -> None:

@@ -20,7 +20,7 @@ LAYERS = [
     {"streams"},
     {"database", "dump"},
     {"keyspace"},
-    {"blocking"},
+    {"blocking", "sweeps"},
     {"client"},
     {"broker"},
     {"states"},
@@ -69,6 +69,7 @@ TESTED_BY = {
     "database.py": "test_keyspace.py: a database is part of a keyspace",
     "value.py": "test_keyspace.py: values at keys; streams have their own tests",
     "journal.py": "test_broker.py: what a tick does with it; the effects are in store/",
+    "sweeps.py": "test_broker.py: what a tick flushes",
     "version.py": "test_docs.py: a number",
 }
 LINES_MAX = 400

@@ -4,16 +4,12 @@ The order of a tick, and why (DESIGN section 4):
 
 1. Clients whose input was put off go on, each for one slice of time; blocked clients whose time is over. A client with a megabyte of pipelined commands
    neither stops the others nor is stopped by them.
-2. Every client with a reply is flushed: request and response stay fast, whatever is being fanned out.
-3. Clients that lag are held to their limits.
-4. One slice of the fan-out queue is flushed, oldest first. Input is read before the next slice; messages that came
+2. What the turn changed is committed: nothing leaves the process before.
+3. Every client with a reply is flushed: request and response stay fast, whatever is being fanned out.
+4. Clients that lag are held to their limits.
+5. One slice of the fan-out queue is flushed, oldest first (see `airwave.sweeps`). Input is read before the next slice; messages that came
    meanwhile join the buffers still waiting, so that under load each write carries more.
-5. If something is left, the next tick is asked for at once.
-
-The backlog is bounded: the queue is flushed in *sweeps* (from the client at its head to the one that was last when the
-sweep began). When a sweep has become too old, or too much has been published during it, each slice is twice as large
-as the one before until the sweep is over, so that ever less input is read meanwhile. So publishers that outrun their
-subscribers are slowed down, not buffered, and nobody else meets one long stop.
+6. If something is left, the next tick is asked for at once.
 """
 
 from collections import deque
@@ -32,6 +28,7 @@ from airwave.request import Limits
 from airwave.settings import KeyspaceEvents, Settings, is_secret
 from airwave.slowlog import SlowLog
 from airwave.stats import Stats
+from airwave.sweeps import Sweeps
 
 if TYPE_CHECKING:
     from airwave.session import Session
@@ -108,6 +105,7 @@ class Broker:
 
         self.fan_out: deque[Subscriber] = deque()
         self.pubsub = PubSub(self.fan_out, settings.route_cache_size)
+        self.sweeps = Sweeps(self.fan_out, self.pubsub)
         self.journal = journal if journal is not None else Journal()
         self.keyspace = Keyspace(self.journal, host.wall_ms, self._publish_notification, settings.databases)
         self.ready = self.keyspace.ready
@@ -119,12 +117,6 @@ class Broker:
         self.held: list[Session] = []  # wait for the end of CLIENT PAUSE
         self.cold: list[Session] = []  # wait for entries that are being fetched from disk
         self.awake = False
-        self._sweep_left = 0  # clients
-        self._slice = settings.fan_out_slice  # clients flushed in one tick
-        self._sweep_since_ns = 0
-        self._sweep_deliveries = 0
-        self._sweep_bytes = 0
-
         self.pause_all = False
         self.pause_writes = False
         self._pause_until_ns = 0
@@ -145,10 +137,11 @@ class Broker:
                 client.apply_limits()
 
         def delivery(_: object = None) -> None:
-            self.slice_max = settings.fan_out_slice
-            self.backlog_max = settings.fan_out_backlog_messages
-            self.backlog_bytes_max = settings.fan_out_backlog_bytes
-            self.backlog_max_ns = settings.fan_out_backlog_ms * 1_000_000
+            sweeps = self.sweeps
+            sweeps.slice_max = settings.fan_out_slice
+            sweeps.backlog_max = settings.fan_out_backlog_messages
+            sweeps.backlog_bytes_max = settings.fan_out_backlog_bytes
+            sweeps.backlog_max_ns = settings.fan_out_backlog_ms * 1_000_000
             self.input_slice_ns = settings.input_slice_us * 1000
             self.pubsub.route_cache_max = max(1, settings.route_cache_size)
 
@@ -257,48 +250,20 @@ class Broker:
             for client in list(self.lagging):
                 client.check_lag(now_ns)
         if self.fan_out:
-            self._flush_slice()
+            self.stats.output_bytes += self._flush_slice()
         if self.fan_out or self.put_off:
             self.wake()
 
-    def _flush_slice(self) -> None:
-        queue = self.fan_out
+    def _flush_slice(self) -> int:
         started = self.clock()
-        clients = min(self._slice_size(started), len(queue))
-        pop = queue.popleft
-        written = 0
-        for _ in range(clients):
-            client = pop()
-            if client.out:
-                written += client.flush()
-        self._sweep_left -= clients
-        self.stats.output_bytes += written
+        written = self.sweeps.flush_slice(started)
         if self.spike_ns != _NEVER_NS and (elapsed := self.clock() - started) >= self.spike_ns:
             self.latency.add("fan-out", int(self.host.wall()), elapsed // 1_000_000)
-
-    def _slice_size(self, now_ns: int) -> int:
-        """How many clients to flush in this tick."""
-        pubsub = self.pubsub
-        if self._sweep_left <= 0:
-            self._sweep_left = len(self.fan_out)
-            self._sweep_since_ns = now_ns
-            self._sweep_deliveries = pubsub.deliveries
-            self._sweep_bytes = pubsub.delivered_bytes
-            self._slice = self.slice_max
-        elif (
-            pubsub.deliveries - self._sweep_deliveries > self.backlog_max
-            or pubsub.delivered_bytes - self._sweep_bytes > self.backlog_bytes_max
-            or now_ns - self._sweep_since_ns > self.backlog_max_ns
-        ):
-            self._slice *= 2
-        return self._slice
+        return written
 
     def flush_everything(self) -> None:
         """Hand all that waits to the transports (when the node stops)."""
-        while self.fan_out:
-            client = self.fan_out.popleft()
-            if client.out:
-                self.stats.output_bytes += client.flush()
+        self.stats.output_bytes += self.sweeps.flush_all()
 
     def cron(self) -> None:
         """What is to be done `hz` times a second: rates, idle clients, soft limits."""
@@ -311,8 +276,9 @@ class Broker:
             client.check_lag(now_ns)
         if self.settings.timeout:
             self._close_idle(now_ns)
-        self.keyspace.cron(EXPIRE_MAX)
-        if self.refusal is not None and self.journal.probe():
+        if self.refusal is None:
+            self.keyspace.cron(EXPIRE_MAX)
+        elif self.journal.probe():
             self._refuse_writes(None)
             self.host.log("notice", "writing to the database works again: writes are accepted")
         if self.ready or self.journal.durable:
@@ -364,6 +330,7 @@ class Broker:
 
     def _refuse_writes(self, refusal: CommandError | None) -> None:
         self.refusal = refusal
+        self.keyspace.frozen = refusal is not None
         for state in [state for state in self.tables if getattr(state, "refused", False)]:
             del self.tables[state]
         self._change_tables()
@@ -421,7 +388,7 @@ class Broker:
             each.reset()
         self.pubsub.deliveries = self.pubsub.delivered_bytes = 0
         self.keyspace.hits = self.keyspace.misses = self.keyspace.expired = 0
-        self._sweep_left = 0
+        self.sweeps.begin_anew()
 
     def note_slow(self, session: "Session", row: Command, argv: list[bytes], elapsed_ns: int) -> None:
         """A command took long enough for the slow log or the latency monitor."""

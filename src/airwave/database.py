@@ -59,7 +59,8 @@ class Database:
             return None
         keyspace = self._keyspace
         if value.expires_ms and value.expires_ms <= keyspace.now_ms():
-            self.expire(value)
+            if not keyspace.frozen:
+                self.expire(value)
             return None
         value.used_s = keyspace.now_s
         return value

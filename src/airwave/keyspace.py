@@ -31,6 +31,7 @@ class Keyspace:
         now_s: Unix time as of the last `cron`, for what needs no precision.
         ready: keys on which somebody is blocked who should look; the broker empties it.
         hits, misses, expired: for INFO.
+        frozen: nothing may change, because nothing can be written: keys whose time is over are hidden, not removed.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Keyspace:
         self._expected: list[tuple[int, int, Value]] = []  # a heap: expiry time, number, value; may be outdated
         self.ready: dict[tuple[Database, bytes], None] = {}
         self.hits = self.misses = self.expired = 0
+        self.frozen = False
 
     def next_number(self) -> int:
         """A number for a new value."""

@@ -14,7 +14,10 @@ A read is cut behind the last request that is complete in it; when hiredis stops
 array, something left over), the read is parsed again by `_exact`, before anything of it has been handed out.
 
 What hiredis must not see, measured on 3.5: `*200000000` reserves 1.5 GB, `>` and `~` likewise; what it reads happily
-and Redis refuses: other types as arguments (`+x`, `(1`, `:1`, `$-1`), nested arrays.
+and Redis refuses: other types as arguments (`+x`, `(1`, `:1`, `$-1`), nested arrays. But arguments may look so: `>`, `~`
+and `=` stand alone in commands on streams, and as headers without a number hiredis refuses them itself; IDs such as `+`
+or `(5-1` come out as the same bytes whether they were arguments or types, but the request is shorter than it should be
+if they were types, so it is weighed (`_weight`).
 Rules and limits: redis-server 7.0 `processMultibulkBuffer`, `processInlineBuffer`.
 """
 
@@ -46,8 +49,10 @@ _DOLLAR = ord("$")
 _END_MARK = b"*0\r\n"
 _flat = chain.from_iterable
 _LONG_COUNT = re.compile(rb"\*\d{7}").search
-# A line that opens with a type no request has. Within a payload it is harmless, only slower.
-_ODD_TYPE = re.compile(rb"\r\n[%~>|+=(]").search
+# A line that opens with a type no request has, and a number. Within a payload it is harmless, only slower.
+_ODD_TYPE = re.compile(rb"\r\n[%~>|=](?!\r\n)").search
+# One that opens with a type whose content comes out as bytes; what it takes is always less than as a bulk string.
+_TEXT_TYPE = re.compile(rb"\r\n[+(]").search
 _INTEGER = re.compile(rb"(?:0|-?[1-9]\d{0,18})\Z").match
 
 
@@ -71,15 +76,22 @@ class QueryBufferExceeded(Exception):  # noqa: N818  (Redis's word for it)
 def _is_plain(data: bytes) -> bool:
     """Whether hiredis may see these bytes: no header that reserves memory, no line that opens with another type.
 
-    % ~ > | reserve memory; + = ( come out as bytes. The other types come out as what joining refuses.
-    `int in bytes` is a bare memchr (15 ns; `bytes in bytes` costs seven times as much, a regular expression with a
+    % ~ > | reserve memory; = comes out as bytes, as do + and ( (see `_weight`). The other types come out as what
+    joining refuses. `int in bytes` is a bare memchr (15 ns; `bytes in bytes` costs seven times as much, a regular expression with a
     character class fifty times on a kilobyte). They only decide whether to look closer.
     """
     if _LONG_COUNT(data):
         return False
-    if 37 in data or 126 in data or 62 in data or 124 in data or 43 in data or 61 in data or 40 in data:
+    if 37 in data or 126 in data or 62 in data or 124 in data or 61 in data:
         return _ODD_TYPE(data) is None
     return True
+
+
+def _weight(requests: list[Argv]) -> int:
+    """How many bytes requests take on the wire, if all their arguments came as bulk strings."""
+    arguments = [*_flat(requests)]
+    bulks = sum([size + len(str(size)) for size in map(len, arguments)]) + 5 * len(arguments)
+    return bulks + sum([len(str(len(argv))) for argv in requests]) + 3 * len(requests)
 
 
 def _renew() -> None:
@@ -149,15 +161,17 @@ class RequestReader:
         # One small request is the commonest read, so what `_is_plain` would do is written out for it here.
         if (
             (data[2] != _CR or _STAR in data[1:])
-            or (37 in data or 126 in data or 62 in data or 124 in data or 43 in data or 61 in data or 40 in data)
+            or (37 in data or 126 in data or 62 in data or 124 in data or 61 in data)
         ) and not _is_plain(data):
             return self._exact(data)
+        weighed = (43 in data or 40 in data) and _TEXT_TYPE(data) is not None
         _feed(data)
         try:
             if (first := _gets()) and not _has_data():
                 b"".join(first)
-                return [first]
-            if requests := _parse_rest(first):
+                if not weighed or _weight([first]) == len(data):
+                    return [first]
+            elif (requests := _parse_rest(first)) and (not weighed or _weight(requests) == len(data)):
                 return requests
         except (hiredis.HiredisError, TypeError):
             _renew()

@@ -431,6 +431,8 @@ class Session(Client):
         """Run a blocked command again: its reply; None when it goes on waiting, or has failed."""
         entry = normal_entry(self.broker, wait.argv[0].lower().decode())
         try:
+            if self.broker.refusal is not None and "write" in entry.command.flags:
+                raise self.broker.refusal
             reply = entry.handler(self, wait.argv)
         except CommandError as error:
             self.unblock(self.fail(entry, error))

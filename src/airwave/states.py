@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from airwave import errors
-from airwave.command import NO_COMMAND, Argv, CommandStats, Entry, Handler, Table, all_commands
+from airwave.command import NO_COMMAND, Argv, Command, CommandStats, Entry, Handler, Table, all_commands
 from airwave.errors import CommandError
 from airwave.streams.chunk import Cold
 
@@ -29,8 +29,7 @@ _RESP2_SUBSCRIBER = _SUBSCRIBES | {"ping", "quit", "reset"}
 # CLIENT REPLY does not stop these: confirmations are pushes, also in RESP2; and CLIENT REPLY ON is answered.
 _ANSWERED = _SUBSCRIBES | {"client|reply"}
 _NOT_QUEUED = {"exec", "discard", "multi", "watch", "quit", "reset"}
-# What may send a RESP3 client its own message, by state.
-_PUBLISHES = {"resp3-subscriber": ("publish", "spublish"), "multi": ("exec",)}
+_PUBLISHES = ("publish", "spublish")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +75,7 @@ def _build(broker: "Broker", state: State) -> Table:
             batch=row.batch,
         )
         if broker.journal.durable and row.uses_keys:
-            entry = _noted(broker, entry)
+            entry = _noted(broker, entry, reply_first=_may_push_to_itself(row, state))
         entry = _in_state(entry, state)
         if state.refused and broker.refusal is not None and state.name != "unauthenticated":
             if "write" in row.flags:
@@ -115,9 +114,18 @@ def _in_state(entry: Entry, state: State) -> Entry:
         return entry.replaced(rejecting(refusal, entry.stats))
     if name == "multi" and row.name not in _NOT_QUEUED:
         return entry.replaced(_queue)
-    if state.replies == "on" and row.name in _PUBLISHES.get(name, ()):
+    if _may_push_to_itself(row, state):
         return _wrapped(entry, _reply_first(entry.handler))
     return entry
+
+
+def _may_push_to_itself(row: Command, state: State) -> bool:
+    """Whether a command may send a RESP3 client a message of its own making: by PUBLISH, or a keyspace notification."""
+    if state.replies != "on":
+        return False
+    if state.name == "resp3-subscriber":
+        return row.uses_keys or row.name in _PUBLISHES
+    return state.name == "multi" and row.name == "exec"
 
 
 # --- what a cell may do instead of the command's handler --------------------------------------------------------------
@@ -185,8 +193,11 @@ def _refuse_writes(handler: Handler, refusal: CommandError, stats: CommandStats)
     return execute
 
 
-def _noted(broker: "Broker", entry: Entry) -> Entry:
+def _noted(broker: "Broker", entry: Entry, *, reply_first: bool) -> Entry:
     """A command whose reply must not leave before what the turn has changed is durable: the broker knows of it.
+
+    Args:
+        reply_first: the reply will stand before what the command pushes to its own client.
 
     What only reads is noted if something was noted before it: else it has seen nothing that could be undone.
     """
@@ -194,9 +205,10 @@ def _noted(broker: "Broker", entry: Entry) -> Entry:
     unconfirmed = broker.unconfirmed
 
     def run(session: "Session", argv: Argv) -> bytes | None:
+        before = len(session.out)
         reply = handler(session, argv)
         if reply is not None and session.replies == "on" and not (reads and not unconfirmed):
-            unconfirmed.append((session, len(session.out), 1))
+            unconfirmed.append((session, before if reply_first else len(session.out), 1))
         return reply
 
     def run_batch(session: "Session", requests: list[Argv], first: int) -> int:

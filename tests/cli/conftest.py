@@ -35,6 +35,14 @@ def redis_command(port: int, *options: str) -> list[str]:
     return ["redis-server", "--port", str(port), "--bind", HOST, "--save", "", "--appendonly", "no", *options]
 
 
+def serve_command(port: int, *options: str) -> list[str]:
+    """The command line of an Airwave that keeps nothing on disk, unless the options say otherwise."""
+    return [sys.executable, "-m", "airwave", "serve", "--port", str(port), "--bind", HOST, *options]
+
+
+SERVERS = {"redis": redis_command, "airwave": serve_command}
+
+
 def wait_for(condition: Callable[[], Any], what: str) -> None:
     """Ask until it is true. The pause between two questions is no guess: the deadline decides."""
     deadline = time.monotonic() + DEADLINE_S
@@ -51,15 +59,16 @@ def client(port: int, password: str | None = None) -> redis.Redis:
 class Server:
     """A server on a port of its own that can be stopped and started again."""
 
-    def __init__(self, directory: Path, *options: str, password: str | None = None) -> None:
+    def __init__(self, directory: Path, *options: str, password: str | None = None, kind: str = "redis") -> None:
         self.port = free_port()
         self.url = f"redis://{HOST}:{self.port}"
         self.client = client(self.port, password)
         self._directory, self._options = directory, [*options, "--requirepass", password or ""]
+        self._command = SERVERS[kind]
 
     def start(self) -> None:
         self._process = subprocess.Popen(
-            redis_command(self.port, *self._options), cwd=self._directory, stdout=subprocess.DEVNULL
+            self._command(self.port, *self._options), cwd=self._directory, stdout=subprocess.DEVNULL
         )
         wait_for(self.answers, "the server")
 
@@ -89,11 +98,12 @@ def need_redis_server() -> None:
 
 @pytest.fixture
 def make_server(tmp_path: Path) -> Iterator[Callable[..., Server]]:
-    need_redis_server()
     servers: list[Server] = []
 
-    def make(*options: str, password: str | None = None) -> Server:
-        server = Server(tmp_path, *options, password=password)
+    def make(*options: str, password: str | None = None, kind: str = "redis") -> Server:
+        if kind == "redis":
+            need_redis_server()
+        server = Server(tmp_path, *options, password=password, kind=kind)
         servers.append(server)
         server.start()
         return server

@@ -14,7 +14,7 @@ import redis
 
 from airwave.cli.child import free_port as port_for
 
-from .conftest import DEADLINE_S, HOST, Process, free_port, need_redis_server, redis_command
+from .conftest import DEADLINE_S, HOST, Process, free_port, need_redis_server, redis_command, start_airwave
 from .conftest import client as connected
 
 # The command as the user calls it, but with another server, with less patience where a test says so,
@@ -132,6 +132,15 @@ def test_the_whole_story(arguments):
     assert any("All 10 messages arrived, in order; 4 parcels are packed, each once;" in line for line in rest)
     assert any("redis-cli -p 6379 PUBLISH" in line for line in rest)
     assert not any("\x1b" in line for line in lines)
+
+
+@pytest.mark.slow
+def test_airwave_plays_it_as_redis_does():
+    with start_demo("--port", "0") as demo, start_airwave("demo", "--port", "0", "--exit") as own:
+        assert demo.wait() == own.wait() == 0
+        transcripts = [[line for line in lines_of(each) if "is running on" not in line] for each in (demo, own)]
+    airwave_says, redis_says = ([line for line in lines if "airwave" not in line] for lines in transcripts)
+    assert airwave_says == redis_says
 
 
 @pytest.mark.slow

@@ -26,8 +26,9 @@ def test_the_rate_is_that_between_two_looks(before, now, expected):
     assert rate(before, now) == expected
 
 
-@pytest.mark.parametrize("protocol", [2, 3])
-def test_streams_and_groups(server, url, protocol):
+@pytest.mark.parametrize("kind", ["redis", "airwave"])
+def test_streams_and_groups(make_server, kind, protocol):
+    server = make_server(kind=kind)
     client = server.client
     for number in (1, 2, 3):
         client.xadd("b", {"n": number}, id=f"{number}-0")
@@ -38,7 +39,7 @@ def test_streams_and_groups(server, url, protocol):
     client.xgroup_create("a", "g", "0")
     client.xreadgroup("g", "me", {"a": ">"})
     client.set("c", "no stream")
-    raw = connect_raw(f"{url}?protocol={protocol}")
+    raw = connect_raw(f"{server.url}?protocol={protocol}")
     seen = []
     a, b = look(raw, None, seen.append)
     assert seen == [2]

@@ -81,24 +81,18 @@ def test_follow(server, url):
 
 
 @pytest.mark.slow
-def test_follow_survives_a_restart_without_hole_or_double(make_server):
-    server = make_server("--appendonly", "yes", "--appendfsync", "always")
+@pytest.mark.parametrize("kind", ["redis", "airwave"])
+def test_follow_survives_a_restart_without_hole_or_double(make_server, kind):
+    server = make_server("--appendonly", "yes", "--appendfsync", "always", kind=kind)
     fill(server, 2)
     with following(start_airwave("tail", "s", "--follow", "--url", server.url)) as tail:
         assert [tail.line(), tail.line()] == ["1-0\tn=1", "2-0\tn=2"]
-        server.client.client_kill_filter(_type="normal", skipme=True)
+        server.stop()
+        assert tail.note() == f"Connection to {server.url} lost: reconnecting"
+        server.start()
         fill(server, 2, first=3)
         assert [tail.line(), tail.line()] == ["3-0\tn=3", "4-0\tn=4"]
-        assert [tail.note(), tail.note()] == [
-            f"Connection to {server.url} lost: reconnecting",
-            f"Reconnected to {server.url}: going on where it was",
-        ]
-        server.stop()
-        assert "lost" in tail.note()
-        server.start()
-        fill(server, 2, first=5)
-        assert [tail.line(), tail.line()] == ["5-0\tn=5", "6-0\tn=6"]
-        assert "going on" in tail.note()
+        assert tail.note() == f"Reconnected to {server.url}: going on where it was"
 
 
 @pytest.mark.slow

@@ -312,7 +312,7 @@ def test_hits_and_misses_are_counted_as_in_redis(peers):
     alice.do("CONFIG RESETSTAT", "OK")
     for line in (
         *("SET k v", "GET k", "GET none", "MGET k none", "SET k v GET", "SET none v XX GET", "GETEX k", "GETDEL none"),
-        *("STRLEN k", "INCR n", "APPEND k x", "SETNX k v", "EXISTS k none", "TYPE k", "TTL none", "OBJECT ENCODING k"),
+        *("STRLEN k", "INCR n", "APPEND k x", "SETNX k v", "EXISTS k none", "TYPE k", "TTL none", "OBJECT REFCOUNT k"),
         *("OBJECT ENCODING none", "TOUCH k none", "DUMP none", "RENAME k l", "COPY l m", "DEL none", "PERSIST k"),
     ):
         alice.asks(line)

@@ -4,12 +4,18 @@ The core runs in memory with the durable journal, one turn of the loop for each 
 becomes of its files. Then, for many moments, the files are rebuilt as a power cut at that moment may leave them, opened,
 checked and compared with what a second core in memory had after each turn: a turn is a transaction. Time moves only
 when told, so the two agree to the last bit.
+
+    python tests/crash/power.py            a new seed, which it prints
+    python tests/crash/power.py --seed 7   the same load again
 """
 
+import argparse
 import hashlib
 import random
 import shutil
 import sqlite3
+import sys
+import tempfile
 from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -18,9 +24,12 @@ from pathlib import Path
 from typing import Any
 
 import hiredis
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
 from memory import Node
 
-from airwave.store import SqliteJournal
+from airwave.store import SqliteJournal, keeper
 from airwave.store.schema import FILE
 from crash.disk import Disk, restored
 from crash.load import Place, Script, Unit
@@ -28,6 +37,7 @@ from crash.state import State, View, ask, difference, keys_of, look
 
 DATABASES = [0, 1, 2]
 TURN_S = 0.003  # how long one takes, in the time of the cores
+TURNS_MAX = 70  # until the core is restarted
 MEMORY_BYTES = 50_000  # so little that entries are put away and fetched
 EXACT = View(exact=True)
 
@@ -82,6 +92,10 @@ class States:
         self.now: State = {}
         self._parts: dict[Place, bytes] = {}
         self.digests = [digest({})]
+
+    def reconnect(self) -> None:
+        """The client is a new one."""
+        ask(self._speaker, [("SELECT", 0)])
 
     def do(self, units: list[Unit]) -> None:
         """One turn more."""
@@ -141,26 +155,35 @@ class Run:
 
 
 def record(folder: Path, seed: int, turns: int, fsync: str) -> Run:
-    """Do so many turns on a store in an empty folder."""
+    """Do so many turns on a store in an empty folder, with a restart now and then."""
     script = Script(random.Random(seed), b"c", DATABASES, alone=True, newer=True)
     states = States()
-    with Disk(folder) as disk, opened(folder, fsync) as node:
+    with Disk(folder) as disk:
         run = Run(fsync, disk, digests=states.digests)
-        client = Client(node)
-        for number in range(turns):
-            units = script.pipeline() if number else script.connected()
-            replies = iter(ask(client, [request for unit in units for request in unit.requests]))
-            run.marks.append(len(disk.events))
-            run.turns.append(units)
-            states.do(units)
-            for unit in units:
-                script.hear(unit, [next(replies) for _ in unit.requests][-1])
-            for each in (node, states.node):
-                each.advance(TURN_S)
-        differs = difference(states.now, look(client, keys_of(client, DATABASES), EXACT))
-        assert not differs, f"before any cut, seed {seed}:\n{differs}"
-        run.ends_ns = node.host.ns
+        while len(run.turns) < turns:
+            with opened(folder, fsync, at_ns=states.node.host.ns) as node:
+                _work(run, script, node, states, min(turns, len(run.turns) + TURNS_MAX))
+        run.ends_ns = states.node.host.ns
     return run
+
+
+def _work(run: Run, script: Script, node: Node, states: States, turns: int) -> None:
+    """Do turns until there are so many; at the end everything is as it must be, and stays so when the core ends."""
+    client = Client(node)
+    states.reconnect()
+    first = len(run.turns)
+    for number in range(first, turns):
+        units = script.connected() if number == first else script.pipeline()
+        replies = iter(ask(client, [request for unit in units for request in unit.requests]))
+        run.marks.append(len(run.disk.events))
+        run.turns.append(units)
+        states.do(units)
+        for unit in units:
+            script.hear(unit, [next(replies) for _ in unit.requests][-1])
+        for each in (node, states.node):
+            each.advance(TURN_S)
+    differs = difference(states.now, look(client, keys_of(client, DATABASES), EXACT))
+    assert not differs, f"before any cut, after {turns} turns:\n{differs}"
 
 
 def cut_power(run: Run, cut: int, rng: random.Random, folder: Path) -> None:
@@ -189,9 +212,59 @@ def _why(run: Run, cut: int, may_have: range, found: State) -> str:
         return f"after event {cut}: the state after {known[-1]} turns, not one of {may_have}"
     states, nearest = States(), ""
     for number, units in enumerate(run.turns[: may_have.stop]):
+        if not number % TURNS_MAX:
+            states.reconnect()
         if number >= may_have.start:
             differs = difference(states.now, found)
             nearest = min(nearest or differs, differs, key=len)
         states.do(units)
         states.node.advance(TURN_S)
     return f"after event {cut}: no state that ever was; it may be one of {may_have}. The nearest differs:\n{nearest}"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=int, default=9)
+    parser.add_argument("--cuts", type=int, default=150, help="of each run")
+    parser.add_argument("--turns", type=int, default=250, help="of the loop, in each run")
+    parser.add_argument("--seed", type=int, default=None)
+    options = parser.parse_args()
+    seed = options.seed if options.seed is not None else random.SystemRandom().randrange(1 << 32)
+    with hasty_keeper():
+        for number in range(seed, seed + options.runs):
+            fsync = ("always", "everysec", "no")[number % 3]
+            print(f"seed {number}, appendfsync {fsync}", flush=True)
+            with tempfile.TemporaryDirectory(prefix="airwave-power-") as name:
+                cut_often(Path(name), number, options.turns, options.cuts, fsync)
+    print(f"{options.runs * options.cuts} power cuts: all that was synced was there")
+    return 0
+
+
+def cut_often(base: Path, seed: int, turns: int, cuts: int, fsync: str) -> None:
+    """A load, and power cuts at random moments of it.
+
+    Raises:
+        AssertionError: see `cut_power`.
+    """
+    folder = base / "data"
+    folder.mkdir()
+    run = record(folder, seed, turns, fsync)
+    rng = random.Random(seed)
+    for number in range(cuts):
+        cut_power(run, rng.randrange(1, len(run.disk.events) + 1), rng, base / f"cut{number}")
+
+
+@contextmanager
+def hasty_keeper() -> Iterator[None]:
+    """Syncs and checkpoints come so often that a short load meets them."""
+    hasty = {"SYNC_S": 0.02, "CHECKPOINT_BYTES": 150_000, "WAL_BYTES_MAX": 300_000, "LEFT_FRAMES_MAX": 20}
+    usual = {name: getattr(keeper, name) for name in hasty}
+    try:
+        vars(keeper).update(hasty)
+        yield
+    finally:
+        vars(keeper).update(usual)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

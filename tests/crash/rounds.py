@@ -150,6 +150,21 @@ class Sharer(Client):
         self._member.work(peer)
 
 
+class Tidier(Client):
+    """Has the server compact its data, now and then: no moment of that may be a bad one."""
+
+    def __init__(self, rng: random.Random, peer: Peer, counter: Counter, stop: threading.Event) -> None:
+        super().__init__(peer, counter, stop)
+        self._rng = rng
+
+    def step(self, peer: Peer) -> None:
+        """See `Client`."""
+        if self._rng.random() < 0.003:
+            peer.do("BGREWRITEAOF")  # refused while one is under way
+        else:
+            peer.do("PING")
+
+
 class Directory:
     """Rounds on one directory.
 
@@ -185,7 +200,10 @@ class Directory:
         self.server.kill()
 
     def _start(self) -> Server:
-        return nodes.durable(self._plan.server, self._folder, self._rng.choice(SYNCS[self._plan.server]), *self._plan.options)
+        plan, options = self._plan, self._plan.options
+        if plan.server == "airwave":  # entries are put away and fetched
+            options = ("--stream-memory", self._rng.choice(("0", "100kb")), *options)
+        return nodes.durable(plan.server, self._folder, self._rng.choice(SYNCS[plan.server]), *options)
 
     def round(self) -> str:
         """Load, kill, restart, compare; returns what happened, in a few words.
@@ -232,7 +250,8 @@ class Directory:
         counter, stop = Counter(), threading.Event()
         self._owners = [Owner(script, self.server.connect(), counter, stop) for script in self._scripts]
         sharers = [Sharer(member, self.server.connect(), counter, stop) for member in self._crew.members]
-        clients: list[Client] = [*self._owners, *sharers]
+        tidier = Tidier(self._rng, self.server.connect(), counter, stop)
+        clients: list[Client] = [*self._owners, *sharers, tidier]
         for client in clients:
             client.start()
         with counter.changed:

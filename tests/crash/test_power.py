@@ -1,5 +1,6 @@
-"""Power cuts, see power.py; and whether the recording disk loses what a real one loses."""
+"""Power cuts, see power.py; and whether the recording disk forgets what a real one forgets."""
 
+import dataclasses
 import random
 import sqlite3
 from contextlib import closing
@@ -7,28 +8,68 @@ from pathlib import Path
 
 import pytest
 
-from airwave.store import keeper
 from crash.disk import Disk, restored
-from crash.power import cut_power, record
-
-CUTS = 60
-
-
-@pytest.fixture(autouse=True)
-def busy_keeper(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Syncs and checkpoints come often enough to be met by a short load."""
-    monkeypatch.setattr(keeper, "SYNC_S", 0.02)
-    monkeypatch.setattr(keeper, "CHECKPOINT_BYTES", 150_000)
-    monkeypatch.setattr(keeper, "WAL_BYTES_MAX", 300_000)
-    monkeypatch.setattr(keeper, "LEFT_FRAMES_MAX", 20)
+from crash.power import cut_often, cut_power, hasty_keeper, record
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("fsync", ["always", "everysec", "no"])
 def test_a_power_cut_loses_nothing_that_was_synced(fsync: str, tmp_path: Path) -> None:
+    with hasty_keeper():
+        cut_often(tmp_path, seed=1, turns=120, cuts=30, fsync=fsync)
+
+
+# --- is the disk right? -------------------------------------------------------------------------------------------------
+
+
+def rows_after_cuts(folder: Path, base: Path, synchronous: str, cuts: int) -> list[tuple[int, int]]:
+    """Rows whose commit had ended when the power went, and rows that are there afterwards; -1: damaged."""
+    marks = []
+    with Disk(folder) as disk, closing(sqlite3.connect(folder / "db", isolation_level=None)) as db:
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA wal_autocheckpoint=20")
+        db.execute("CREATE TABLE rows (number INTEGER PRIMARY KEY, data BLOB)")
+        db.execute(f"PRAGMA synchronous={synchronous}")
+        begun = len(disk.events)
+        for number in range(100):
+            db.execute("INSERT INTO rows VALUES (?, randomblob(900))", (number,))
+            marks.append(len(disk.events))
+    rng, counts = random.Random(1), []
+    for number in range(cuts):
+        cut = rng.randrange(begun, len(disk.events))
+        restored(disk.after_cut(cut, rng), base / f"cut{number}")
+        with closing(sqlite3.connect(base / f"cut{number}" / "db")) as db:
+            try:
+                whole = db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+                rows = db.execute("SELECT count(*) FROM rows").fetchone()[0] if whole else -1
+            except sqlite3.Error:
+                rows = -1
+        counts.append((sum(mark <= cut for mark in marks), rows))
+    return counts
+
+
+@pytest.mark.parametrize(("synchronous", "loses", "breaks"), [("FULL", 0, 0), ("NORMAL", 1, 0), ("OFF", 1, 1)])
+def test_the_disk_keeps_what_sqlite_promises_and_no_more(
+    synchronous: str, loses: int, breaks: int, tmp_path: Path
+) -> None:
     folder = tmp_path / "data"
     folder.mkdir()
-    run = record(folder, seed=1, turns=200, fsync=fsync)
-    rng = random.Random(1)
-    for number in range(CUTS):
-        cut_power(run, rng.randrange(1, len(run.disk.events) + 1), rng, tmp_path / f"cut{number}")
+    counts = rows_after_cuts(folder, tmp_path, synchronous, 60)
+    assert any(0 <= rows < done for done, rows in counts) == loses
+    assert any(rows == -1 for _, rows in counts) == breaks
+
+
+@pytest.mark.slow
+def test_losing_what_was_answered_is_noticed(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    with hasty_keeper():
+        run = dataclasses.replace(record(folder, seed=2, turns=60, fsync="everysec"), fsync="always")
+        rng = random.Random(2)
+        lost = 0
+        for number in range(20):
+            try:
+                cut_power(run, rng.randrange(1, len(run.disk.events) + 1), rng, tmp_path / f"cut{number}")
+            except AssertionError:
+                lost += 1
+    assert lost

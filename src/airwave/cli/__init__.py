@@ -10,7 +10,9 @@ from typing import Annotated
 
 import typer
 
+from airwave.cli.backup import backup
 from airwave.cli.bench import bench
+from airwave.cli.check import check
 from airwave.cli.demo import demo
 from airwave.cli.escape import printable
 from airwave.cli.failure import Failure
@@ -58,6 +60,8 @@ app.command()(sub)
 app.command()(streams)
 app.command()(tail)
 app.command()(ping)
+app.command()(check)
+app.command()(backup)
 app.command()(bench)
 
 

@@ -27,6 +27,9 @@ def serve(context: typer.Context) -> None:
                                 what may wait for a slow subscriber before it is cut off
     --loglevel notice           debug, verbose, notice or warning
     --logfile PATH              log there instead of standard output
+    --dir PATH                  the working directory, and that of the database
+    --appendonly yes|no         keep streams and all other keys in a database there
+    --appendfsync everysec      always, everysec or no: when it is synced to the disk
     --pidfile PATH              write the process id there
     --daemonize yes|no          go to the background
 

@@ -234,8 +234,8 @@ def client_no_evict(session: Session, argv: Argv) -> bytes:
     categories="connection",
 )
 def client_no_touch(session: Session, argv: Argv) -> bytes:
-    """Do not let this connection's commands count as use of a key. There are no keys yet; the mark shows in CLIENT
-    LIST.
+    """Do not let this connection's commands count as use of a key. Airwave notes the wish, shown in CLIENT LIST, and
+    does not follow it: nothing but OBJECT IDLETIME would differ.
 
     Reply: `OK`.
     Cost: O(1)

@@ -56,7 +56,7 @@ def _inspected(session: Session, key: bytes) -> Value | None:
     tips=_UNSURE,
 )
 def object_encoding(session: Session, argv: Argv) -> bytes:
-    """Return what Redis would call the form in which a value is kept; in Airwave it says nothing about the memory.
+    """Return what Redis would call the form of a value that was just set; it says nothing about the memory here.
 
     Reply: `stream`; for a string `int`, `embstr` (up to 44 bytes) or `raw`; null when the key is not there.
     Cost: O(1)

@@ -296,7 +296,7 @@ def _top_id(stream: Stream) -> int:
     flags="write fast",
     since="8.6.0",
     group="stream",
-    syntax="key [IDMP-DURATION duration] [IDMP-MAXSIZE maxsize]",
+    syntax="key [IDMP-DURATION idmp-duration] [IDMP-MAXSIZE idmp-maxsize]",
     keys=(1, 1, 1),
     key_flags="RW update",
     categories="stream",

@@ -237,10 +237,7 @@ class SqliteJournal(Journal):
             StoreError: it cannot be read.
         """
         self._keyspace = keyspace
-        try:
-            loaded = loading.read(self._db, self)
-        except sqlite3.Error as error:
-            raise StoreError(reason_of(error)) from None
+        loaded = loading.read(self._db, self)
         self._turn.clear()
         self._rows.clear()
         self._residence.clear()

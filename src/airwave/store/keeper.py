@@ -10,6 +10,7 @@ do under the lock.
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +21,8 @@ CHECKPOINT_BYTES = 32 << 20  # a checkpoint after so much was written to the WAL
 WAL_BYTES_MAX = 64 << 20  # beyond this, it is begun anew
 LEFT_FRAMES_MAX = 1000  # what a RESTART may have to copy while commits wait
 PASSES_MAX = 4
+TRIES_MAX = 20
+TRY_AGAIN_S = 0.002
 
 
 class Keeper:
@@ -155,7 +158,7 @@ class Keeper:
             db.close()
 
     def _connect(self) -> sqlite3.Connection:
-        db = connect(self._path)
+        db = connect(self._path, busy_s=0)  # see `_begin_anew`
         db.execute("PRAGMA synchronous=NORMAL")
         if self._db_file < 0:
             self._db_file = os.open(self._path, os.O_RDWR)
@@ -172,6 +175,18 @@ class Keeper:
         self.checkpoints += 1
         size = self._wal.stat().st_size
         if truncate or size > 4 * WAL_BYTES_MAX:
-            db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            self._begin_anew(db, "TRUNCATE")
         elif size > WAL_BYTES_MAX:
-            db.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
+            self._begin_anew(db, "RESTART")
+
+    @staticmethod
+    def _begin_anew(db: sqlite3.Connection, mode: str) -> None:
+        """Have the next commit write at the beginning of the WAL.
+
+        It holds the lock of those who write while it waits for those who read, and `airwave check` may read for a
+        minute: so it does not wait, but tries a few times.
+        """
+        for _ in range(TRIES_MAX):
+            if not db.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()[0]:
+                return
+            time.sleep(TRY_AGAIN_S)

@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+import msgspec
+
 from airwave.journal import Journal
 from airwave.keyspace import Database, Keyspace
 from airwave.store import states
 from airwave.store.replay import Replay
-from airwave.store.schema import StoreError
+from airwave.store.schema import StoreError, reason_of
 from airwave.streams import ids as entry_ids
 from airwave.streams.chunk import Chunk
 from airwave.streams.stream import Stream
@@ -65,10 +67,15 @@ def read(db: sqlite3.Connection, journal: Journal) -> Loaded:
     """Read all but the entries.
 
     Raises:
-        sqlite3.Error: it cannot be read.
+        StoreError: it cannot be read, or what was read makes no sense.
     """
-    with _collector_paused():
-        return _read(db, journal)
+    try:
+        with _collector_paused():
+            return _read(db, journal)
+    except sqlite3.Error as error:
+        raise StoreError(reason_of(error)) from None
+    except (msgspec.MsgspecError, ValueError, TypeError, LookupError) as error:
+        raise StoreError(f"the database is damaged ({type(error).__name__}: {error}): see airwave check") from error
 
 
 def _read(db: sqlite3.Connection, journal: Journal) -> Loaded:

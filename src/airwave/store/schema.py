@@ -64,8 +64,11 @@ class StoreError(Exception):
     """The database cannot be used; the message is one line for a person and does not name the directory."""
 
 
-def connect(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
+def connect(path: Path, *, readonly: bool = False, busy_s: float = BUSY_S) -> sqlite3.Connection:
     """Open a connection; it may be used from any thread, by one at a time.
+
+    Args:
+        busy_s: how long to wait for another connection's lock.
 
     Raises:
         StoreError: it cannot be opened.
@@ -74,7 +77,7 @@ def connect(path: Path, *, readonly: bool = False) -> sqlite3.Connection:
         db = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode={'ro' if readonly else 'rwc'}",
             uri=True,
-            timeout=BUSY_S,
+            timeout=busy_s,
             isolation_level=None,
             check_same_thread=False,
         )

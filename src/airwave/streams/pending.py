@@ -121,24 +121,27 @@ class Pending:
             for entry_id in ids:
                 self.put(entry_id, delivery)
             return
-        start = 0
-        if self.pages and (room := PAGE_MAX - len(self.pages[-1].items)) > 0:
-            page = self.pages[-1]
-            page.items.update(dict.fromkeys(ids[:room], delivery))
+        # What is delivered together is kept together if it can be: it mostly is acknowledged together.
+        page = self.pages[-1] if self.pages else None
+        if page is not None and len(page.items) + len(ids) <= PAGE_MAX:
+            page.items.update(dict.fromkeys(ids, delivery))
             page.oldest_ms = min(page.oldest_ms, delivery.at_ms)
             page.owners.add(delivery.consumer)
             if self.tracked:
                 self.changed.add(page)
-            start = room
-        for begin in range(start, len(ids), PAGE_MAX):
+        else:
+            self._add_pages(ids, delivery)
+        self._size += len(ids)
+        self.top = ids[-1]
+
+    def _add_pages(self, ids: Sequence[int], delivery: Delivery) -> None:
+        for begin in range(0, len(ids), PAGE_MAX):
             items = dict.fromkeys(ids[begin : begin + PAGE_MAX], delivery)
             page = Page(items, delivery.at_ms, {delivery.consumer})
             self.pages.append(page)
             self.firsts.append(ids[begin])
             if self.tracked:
                 self.changed.add(page)
-        self._size += len(ids)
-        self.top = ids[-1]
 
     def put(self, entry_id: int, delivery: Delivery) -> Delivery | None:
         """Add an entry, or say something new of one; returns what was known of it. Consumers' counts stay."""

@@ -53,8 +53,8 @@ def load_edge(stream: Stream, excess: int | None, min_id: int) -> None:
     Raises:
         Cold: see `Journal.fetch`.
     """
-    whole, _ = _whole_chunks(stream, excess, min_id, 0)
-    if whole < len(stream.sealed):
+    whole, removed = _whole_chunks(stream, excess, min_id, 0)
+    if whole < len(stream.sealed) and removed != excess:
         stream.load((stream.sealed[whole],))
 
 
@@ -76,13 +76,13 @@ def _trim(stream: Stream, excess: int | None, min_id: int, *, exact: bool, limit
     whole, removed = _whole_chunks(stream, excess, min_id, limit)
     rest: Chunk | OpenChunk = stream.sealed[whole] if whole < len(stream.sealed) else stream.tail
     part = 0
-    if exact:
+    if exact and removed != excess:
         stream.load((rest,))
         if excess is not None:
             part = min(excess - removed, rest.live)
         else:
             part = sum([stop - start for start, stop in rest.runs(0, rest.position(min_id))])
-    elif rest is stream.tail and rest.live:
+    elif not exact and rest is stream.tail and rest.live:
         # An open chunk is a chunk: it goes if all of it may go.
         live = rest.live
         may = removed + live <= excess if excess is not None else stream.tail.members[-1] < min_id
