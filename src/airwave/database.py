@@ -170,6 +170,7 @@ class Database:
     def change_string(self, value: String, data: bytes) -> None:
         """Give a string another content."""
         value.data = data
+        value.appended = False
         self._keyspace.journal.record((effects.STRING, value.number, data))
 
     def _put_string(self, key: bytes, data: bytes, *, new: bool) -> String:

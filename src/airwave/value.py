@@ -40,15 +40,20 @@ class Value:
 
 
 class String(Value):
-    """A string: a lock, a result, a counter."""
+    """A string: a lock, a result, a counter.
 
-    __slots__ = ("data",)
+    Attributes:
+        appended: APPEND made it longer; OBJECT ENCODING tells.
+    """
+
+    __slots__ = ("appended", "data")
 
     kind = b"string"
 
     def __init__(self, number: int, journal: Journal, data: bytes) -> None:
         super().__init__(number, journal)
         self.data = data
+        self.appended = False
 
     @property
     def memory_bytes(self) -> int:

@@ -166,7 +166,7 @@ def test_a_stream_that_is_not_there_yet_is_waited_for():
     assert next(found).id == "3-0"
 
 
-@pytest.mark.parametrize(("oldest", "text"), [(2, "going on where it was"), (9, "trimmed in between are missing")])
+@pytest.mark.parametrize(("oldest", "text"), [(2, "going on where it was"), (9, "trimmed in between may be missing")])
 def test_what_was_trimmed_meanwhile_is_told(oldest, text, monkeypatch):
     told = []
     monkeypatch.setattr(reports, "say", told.append)
@@ -178,6 +178,21 @@ def test_what_was_trimmed_meanwhile_is_told(oldest, text, monkeypatch):
     assert next(found).id == ("10-0" if oldest == 2 else "9-0")
     assert text in told[-1]
     assert "lost" in told[-2]
+
+
+def test_where_it_began_is_no_entry_that_could_be_trimmed(monkeypatch):
+    told = []
+    monkeypatch.setattr(reports, "say", told.append)
+    server = FakeServer([(9, 0)])
+    found = follow(server, "redis://h", b"s", Start(id=(5, 0)))
+    server.ids = []
+    assert next(found) is None
+    server.ids = [(9, 0)]
+    server._trouble = iter([True, True, True])
+    assert next(found).id == "9-0"
+    assert "lost" in told[-2]
+    assert "going on" in told[-1]
+    assert len(told) == 3
 
 
 @pytest.mark.parametrize(("kind", "text"), [(b"none", "no such stream"), (b"string", "of type string")])

@@ -6,33 +6,35 @@ Syncs by `os.fsync` and `os.fdatasync` are noted as well. So nothing of the prog
 
 What survives a cut: all that was synced, that is, written before a sync began that has ended. Of what was written
 since, any subset of sectors: disks reorder. That a file was made or deleted is safe once its folder was synced. Shared
-memory (`-shm`) does not survive; SQLite builds it anew. Bytes beside those that were written are not touched (SQLite relies on that:
-SQLITE_IOCAP_POWERSAFE_OVERWRITE).
+memory (`-shm`) does not survive; SQLite builds it anew. Bytes beside those that were written are not touched: SQLite
+relies on that (SQLITE_IOCAP_POWERSAFE_OVERWRITE).
 """
 
+import _sqlite3
 import ctypes
 import os
 import random
 import sqlite3
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, Self
-
-import _sqlite3
 
 SECTOR_BYTES = 512
 _CREATE, _JOURNAL, _WAL = 0x4, 0x800, 0x80000  # SQLITE_OPEN_...
 FULL, IOERR_WRITE, IOERR_FSYNC = 13, 778, 1034  # SQLite's error codes
 
 _POINTER, _INT = ctypes.c_void_p, ctypes.c_int
-_METHODS = (
-    "xClose xRead xWrite xTruncate xSync xFileSize xLock xUnlock xCheckReservedLock xFileControl xSectorSize"
-    " xDeviceCharacteristics xShmMap xShmLock xShmBarrier xShmUnmap xFetch xUnfetch"
-).split()
-_CALLS = (
-    "xOpen xDelete xAccess xFullPathname xDlOpen xDlError xDlSym xDlClose xRandomness xSleep xCurrentTime xGetLastError"
-    " xCurrentTimeInt64 xSetSystemCall xGetSystemCall xNextSystemCall"
-).split()
+_METHODS = [
+    *("xClose", "xRead", "xWrite", "xTruncate", "xSync", "xFileSize", "xLock", "xUnlock", "xCheckReservedLock"),
+    *("xFileControl", "xSectorSize", "xDeviceCharacteristics", "xShmMap", "xShmLock", "xShmBarrier", "xShmUnmap"),
+    *("xFetch", "xUnfetch"),
+]
+_CALLS = [
+    *("xOpen", "xDelete", "xAccess", "xFullPathname", "xDlOpen", "xDlError", "xDlSym", "xDlClose", "xRandomness"),
+    *("xSleep", "xCurrentTime", "xGetLastError", "xCurrentTimeInt64", "xSetSystemCall", "xGetSystemCall"),
+    "xNextSystemCall",
+]
 
 
 class _Methods(ctypes.Structure):
@@ -267,7 +269,7 @@ class _File:
 def _sectors(start: int, stop: int) -> list[tuple[int, int]]:
     """A range of bytes, in pieces that are in one sector each."""
     edges = [start, *range(start // SECTOR_BYTES * SECTOR_BYTES + SECTOR_BYTES, stop, SECTOR_BYTES), stop]
-    return list(zip(edges, edges[1:], strict=False))
+    return list(pairwise(edges))
 
 
 def _chooser(rng: random.Random) -> Callable[[], bool]:

@@ -11,7 +11,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-
 from crash import load
 from crash.load import Place, Request, Unit
 from crash.nodes import Server
@@ -80,7 +79,7 @@ class Model:
         touched: set[Place] = set()
         for start in range(0, len(sent.answered), TOGETHER):
             batch = [pair for pair in sent.answered[start : start + TOGETHER] if not self._fleets(*pair)]
-            said = [_said_again(unit, reply) for unit, reply in batch]
+            said = [said_again(unit, reply) for unit, reply in batch]
             replies = iter(ask(self._speaker, [request for requests in said for request in requests]))
             for (unit, wanted), requests in zip(batch, said, strict=True):
                 got = [next(replies) for _ in requests][-1]
@@ -181,7 +180,7 @@ def _failed(reply: Any) -> bool:
     return not isinstance(reply, list) or any(isinstance(each, Exception) for each in reply)
 
 
-def _said_again(unit: Unit, reply: Any) -> list[Request]:
+def said_again(unit: Unit, reply: Any) -> list[Request]:
     """What makes the oracle do what the reply says that was done."""
     if unit.kind == load.AUTO and isinstance(reply, bytes):
         return [(*unit.requests[0][:2], reply, *unit.requests[0][3:])]

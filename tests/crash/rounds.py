@@ -27,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from live import DEADLINE_S, Peer
 
+from airwave.store import maintenance
 from crash import nodes
 from crash.load import Script, Unit
 from crash.model import Model, Sent, WrongError
@@ -218,6 +219,10 @@ class Directory:
             with self.server.connect() as peer:
                 exact = self._everything(peer, exact=True)
             self.server.kill()
+        if self._plan.server == "airwave":
+            problems = maintenance.check(self._folder).problems
+            if problems:
+                raise WrongError("\n".join(problems))
         self.server = self._start()
         with self.server.connect() as peer:
             done = self.compare(peer)

@@ -50,7 +50,7 @@ class View:
     exact: bool = False
 
 
-def look(peer: Peer, places: Iterable[Place], view: View = View()) -> State:  # noqa: B008  (it is frozen)
+def look(peer: Peer, places: Iterable[Place], view: View = View()) -> State:
     """The values of these keys, without those that are not there."""
     state: State = {}
     by_database: dict[int, list[bytes]] = {}

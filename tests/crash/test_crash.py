@@ -25,7 +25,7 @@ def test_the_rounds_are_right_about_redis() -> None:
     crash(Plan("redis", seed=1, rounds=2))
 
 
-# --- would it be noticed? -----------------------------------------------------------------------------------------------
+# --- would it be noticed? ----------------------------------------------------------------------------------------------
 
 Key = bytes
 Spoil = Callable[[Peer, Key], bool]
@@ -143,10 +143,10 @@ def test_what_is_spoiled_is_noticed(server: str) -> None:
         rounds.load(400, quiet=True)
         with rounds.server.connect() as peer:
             rounds.compare(peer)
-            owned = [place for place in keys_of(peer, range(DATABASES)) if place[1][:1] in b"cs" and b":f" not in place[1]]
-            found = look(peer, owned)
-            streams = [place for place in owned if found[place][0] == b"stream" and not place[1].startswith(b"shared:")]
-            strings = [place for place in owned if found[place][0] == b"string"]
+            places = [place for place in keys_of(peer, range(DATABASES)) if b":f" not in place[1]]
+            found = look(peer, [place for place in places if not place[1].startswith(b"shared:")])
+            streams = [place for place in found if found[place][0] == b"stream"]
+            strings = [place for place in found if found[place][0] == b"string"]
             for spoils, places in (
                 (OF_STREAMS, streams),
                 (OF_STRINGS, strings),

@@ -19,7 +19,7 @@ def test_a_power_cut_loses_nothing_that_was_synced(fsync: str, tmp_path: Path) -
         cut_often(tmp_path, seed=1, turns=120, cuts=30, fsync=fsync)
 
 
-# --- is the disk right? -------------------------------------------------------------------------------------------------
+# --- is the disk right? ------------------------------------------------------------------------------------------------
 
 
 def rows_after_cuts(folder: Path, base: Path, synchronous: str, cuts: int) -> list[tuple[int, int]]:

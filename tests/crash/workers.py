@@ -9,7 +9,6 @@ once: XACK and an entry in the stream of results, in one transaction.
 import random
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
 
 import hiredis
 from live import Peer
@@ -178,8 +177,8 @@ def see(peer: Peer, view: View) -> Seen:
     expect(counted == owners, f"XINFO CONSUMERS says {counted}, XPENDING {owners}")
     expect(group[b"pending"] == len(pending), f"XINFO GROUPS says {group[b'pending']} pending, XPENDING {len(pending)}")
     last = group[b"last-delivered-id"]
-    behind = sum(number(each) > number(last) for each, _ in jobs)
-    expect(not view.counted or group[b"lag"] == behind, f"the lag is {group[b'lag']}, behind {last!r} are {behind} entries")
+    behind, lag = sum(number(each) > number(last) for each, _ in jobs), group[b"lag"]
+    expect(not view.counted or lag == behind, f"the lag is {lag}, but {behind} entries are behind {last!r}")
     tokens = Counter(fields[1] for _, fields in results)
     return Seen({each: fields[1] for each, fields in jobs}, tokens, pending, last, group[b"entries-read"])
 
@@ -299,5 +298,3 @@ class Crew:
             alone = [each for each in worker.shift.open_acked - others if each not in now.pending]
             without = [each for each in alone if now.jobs[each] not in now.results]
             expect(not without, f"half of a transaction of {worker.name!r} was done: {without[:10]}")
-
-

@@ -69,7 +69,7 @@ class Reply:
             self.value = _without_fields(self.value, not_compared)
         if words[:1] == ["XPENDING"]:
             self.value = _without_idle(self.value)
-        if words[:1] in (["PTTL"], ["PEXPIRETIME"]):
+        if words[:1] in (["PTTL"], ["PEXPIRETIME"]) or words[:2] == ["OBJECT", "IDLETIME"]:
             self.value = _in_steps(self.value)
         if words[:1] in (["KEYS"], ["SCAN"], ["RANDOMKEY"]) and isinstance(self.value[1], list):
             self.value = _sorted(self.value)

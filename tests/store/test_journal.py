@@ -8,11 +8,11 @@ import threading
 from pathlib import Path
 
 import pytest
-from store.worlds import Chance, World, world
 
 from airwave.store import rows
 from airwave.store.maintenance import check
 from airwave.streams.stream import Stream
+from store.worlds import Chance, World, world
 
 
 @pytest.fixture

@@ -4,10 +4,10 @@ import threading
 from pathlib import Path
 
 import pytest
-from store.worlds import World, reader, world
 
 from airwave.store import keeper, schema
 from airwave.store.keeper import Keeper
+from store.worlds import World, reader, world
 
 DEADLINE_S = 30
 

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 from memory import Node
-from store.worlds import World, world
 
 from airwave.keyspace import Keyspace
 from airwave.store import SqliteJournal, StoreError, schema
+from store.worlds import World, world
 
 
 def with_databases(folder: Path, count: int) -> tuple[SqliteJournal, Keyspace]:

@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from store.worlds import world
 
 from airwave.store import SqliteJournal, StoreError
 from airwave.store.lock import FILE, DirectoryLock
+from store.worlds import world
 
 
 def test_a_second_one_is_refused_and_told_who_has_it(tmp_path: Path) -> None:

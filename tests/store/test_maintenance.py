@@ -5,10 +5,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from store.worlds import World, world
 
 from airwave.store import StoreError, schema
 from airwave.store.maintenance import backup, check
+from store.worlds import World, world
 
 
 @pytest.fixture
@@ -118,9 +118,9 @@ def test_nothing_is_overwritten(made: World, tmp_path: Path) -> None:
     target = tmp_path / "copy"
     target.mkdir()
     (target / "precious").touch()
-    with pytest.raises(StoreError, match="copy is not empty$"):
+    with pytest.raises(StoreError, match=r"copy is not empty$"):
         backup(made.folder, target)
-    with pytest.raises(StoreError, match="data is not empty$"):
+    with pytest.raises(StoreError, match=r"data is not empty$"):
         backup(made.folder, made.folder)
-    with pytest.raises(StoreError, match="cannot copy to .*: "):
+    with pytest.raises(StoreError, match=r"cannot copy to .*: "):
         backup(made.folder, target / "precious")

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from store.worlds import world
 
 from airwave.store import rows
 from airwave.store.replay import _attach
 from airwave.streams.pending import Consumer, Delivery, Pending
+from store.worlds import world
 
 
 def test_pages_that_overlap_are_merged() -> None:

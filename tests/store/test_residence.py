@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from store.worlds import World
 
 from airwave.errors import CommandError
 from airwave.store.residence import AT_ONCE_MAX, memory_share
 from airwave.streams.chunk import Cold
 from airwave.streams.stream import Stream
+from store.worlds import World
 
 
 class Loop:

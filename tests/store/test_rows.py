@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from store.worlds import World, world
 
 from airwave.store import rows
+from store.worlds import World, world
 
 
 def settle(made: World) -> None:

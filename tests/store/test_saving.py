@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from store.worlds import world
-
 from airwave.store import schema
+from store.worlds import world
 
 
 def test_everything_is_written_given_back_and_emptied(tmp_path: Path) -> None:

@@ -5,9 +5,9 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from store.worlds import world
 
 from airwave.store import SqliteJournal, StoreError, schema
+from store.worlds import world
 
 
 def version(db: sqlite3.Connection) -> int:

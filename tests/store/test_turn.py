@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from store.worlds import world
 
 from airwave.journal import STRING
 from airwave.store import states, turn
+from store.worlds import world
 
 
 def test_a_turn_that_is_too_large_for_a_row_becomes_several(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

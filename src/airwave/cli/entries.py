@@ -153,22 +153,23 @@ def follow(client: Redis, url: str, key: bytes, start: Start) -> Iterator[Entry 
     import redis
 
     reports = Reports(url)
-    position: EntryId | None = None  # that of the last entry seen
+    position: EntryId | None = None  # what is wanted comes behind it
+    seen = False  # it is that of an entry
     while True:
         try:
             if position is None:
                 _expect_stream(client, key, missing=True)
                 position = _before(_first_id(client, key, start))
-            trimmed = reports.ever_connected and _trimmed(client, key, position)
+            trimmed = _trimmed(client, key, position) and seen  # asked in any case: it shows that there is a connection
             reports.connected(
                 f"Following the stream at {display(url)}: Ctrl-C ends",
-                "entries trimmed in between are missing" if trimmed else "going on where it was",
+                "entries trimmed in between may be missing" if trimmed else "going on where it was",
             )
             while True:
                 page = _newer(client, key, position)
                 for item in page:
                     yield _entry(item)
-                    position = _parsed(item[0])
+                    position, seen = _parsed(item[0]), True
                 if not page:
                     yield None
         except (redis.AuthenticationError, redis.ResponseError) as error:
@@ -190,7 +191,7 @@ def _newer(client: Redis, key: bytes, position: EntryId) -> list[Any]:
 def _trimmed(client: Redis, key: bytes, position: EntryId) -> bool:
     """Whether what followed this entry may be gone: the stream begins behind it."""
     oldest = _ask(client, "XRANGE", key, "-", "+", "COUNT", 1)
-    return bool(oldest) and position != (0, 0) and _parsed(oldest[0][0]) > position
+    return bool(oldest) and _parsed(oldest[0][0]) > position
 
 
 def _expect_stream(client: Redis, key: bytes, *, missing: bool) -> None:

@@ -5,7 +5,7 @@ from itertools import count
 
 from airwave import errors, glob, resp
 from airwave.command import Argv, command
-from airwave.commands.keys import database_of
+from airwave.commands.keys import database_number, database_of
 from airwave.commands.parse import integer
 from airwave.database import Database
 from airwave.errors import CommandError
@@ -221,7 +221,8 @@ def swapdb(session: Session, argv: Argv) -> bytes:
     Cost: O(N) for N keys that are watched, or on which clients are blocked.
     Source: https://redis.io/docs/latest/commands/swapdb/
     """
-    first = database_of(session, argv[1], _INVALID_FIRST)
-    second = database_of(session, argv[2], _INVALID_SECOND)
+    database_number(argv[1], _INVALID_FIRST)  # Redis reads both before it asks whether they are there
+    database_number(argv[2], _INVALID_SECOND)
+    first, second = database_of(session, argv[1]), database_of(session, argv[2])
     session.broker.keyspace.swap(first, second)
     return resp.OK

@@ -58,17 +58,20 @@ def _inspected(session: Session, key: bytes) -> Value | None:
 def object_encoding(session: Session, argv: Argv) -> bytes:
     """Return what Redis would call the form of a value that was just set; it says nothing about the memory here.
 
-    Reply: `stream`; for a string `int`, `embstr` (up to 44 bytes) or `raw`; null when the key is not there.
+    Reply: `stream`; for a string `int`, `embstr` (up to 44 bytes) or `raw` (also after APPEND); null when the key is not there.
     Cost: O(1)
     Source: https://redis.io/docs/latest/commands/object-encoding/
     """
     value = _inspected(session, argv[2])
     if value is None:
         return session.encoder.null
-    return resp.bulk(_encoding(value.data) if isinstance(value, String) else value.kind)
+    return resp.bulk(_encoding(value) if isinstance(value, String) else value.kind)
 
 
-def _encoding(data: bytes) -> bytes:
+def _encoding(value: String) -> bytes:
+    data = value.data
+    if value.appended:
+        return b"raw"
     if _INTEGER.fullmatch(data) and -(1 << 63) <= int(data) < 1 << 63:
         return b"int"
     return b"embstr" if len(data) <= _EMBEDDED_MAX else b"raw"

@@ -225,15 +225,21 @@ def move(session: Session, argv: Argv) -> bytes:
     return resp.integer(1)
 
 
+def database_number(index: bytes, invalid: CommandError | None = None) -> int:
+    """A 32-bit number; see `database_of`."""
+    number = integer(index, invalid or errors.NOT_AN_INTEGER)
+    if not -(1 << 31) <= number < 1 << 31:
+        raise invalid or errors.NOT_AN_INT
+    return number
+
+
 def database_of(session: Session, index: bytes, invalid: CommandError | None = None) -> Database:
     """The database of this number.
 
     Args:
         invalid: the error for what is no 32-bit number; None: Redis's usual ones.
     """
-    number = integer(index, invalid or errors.NOT_AN_INTEGER)
-    if not -(1 << 31) <= number < 1 << 31:
-        raise invalid or errors.NOT_AN_INT
+    number = database_number(index, invalid)
     databases = session.broker.keyspace.databases
     if not 0 <= number < len(databases):
         raise errors.DB_INDEX_RANGE

@@ -280,7 +280,8 @@ def xsetid(session: Session, argv: Argv) -> bytes:
                 group.move_to(group.last_id, added)
     stream.max_deleted = max_deleted or stream.max_deleted
     stream.changed()
-    session.database.changed(argv[1], STREAM, b"xsetid")
+    # As in Redis, who watches the key is not told.
+    session.broker.keyspace.notify(STREAM, b"xsetid", argv[1], session.database.index)
     return resp.OK
 
 

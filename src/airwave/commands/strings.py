@@ -361,6 +361,7 @@ def append(session: Session, argv: Argv) -> bytes:
     if len(value.data) + len(data) > session.broker.limits.bulk_max:
         raise _TOO_LONG
     database.change_string(value, value.data + data)
+    value.appended = True
     database.changed(key, STRING, b"append")
     return resp.integer(len(value.data))
 

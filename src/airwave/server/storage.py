@@ -20,7 +20,14 @@ def open_journal(
     Raises:
         SettingsError: it cannot be opened.
     """
-    settings.on_change("appendonly", _refuse_appendonly)
+    running = settings.appendonly
+
+    def refuse(wanted: bool) -> None:
+        if wanted != running:  # it is told of the old value as well, when another one was refused
+            wanted_text = "yes" if wanted else "no"
+            raise SettingsError(f"it cannot change while the server runs: restart with appendonly {wanted_text}")
+
+    settings.on_change("appendonly", refuse)
     if not settings.appendonly:
         if Path(FILE).exists():
             log.event("warning", f"{FILE} is here, but is not used: appendonly is no", dir=settings.dir)
@@ -58,8 +65,3 @@ def load(journal: SqliteJournal, broker: Broker) -> None:
 
 def _refused(settings: Settings, error: StoreError) -> SettingsError:
     return SettingsError(f"--dir {log.safe(settings.dir)}: {error}")
-
-
-def _refuse_appendonly(wanted: bool) -> None:
-    wanted_text = "yes" if wanted else "no"
-    raise SettingsError(f"it cannot change while the server runs: restart with appendonly {wanted_text}")
