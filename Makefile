@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 # Tests that start few processes; `make test` runs all.
 QUICK := tests/test_*.py tests/commands tests/oracle tests/server/test_log.py
 
-.PHONY: help run test check format docs bench fuzz debian clean
+.PHONY: help run test check format docs bench fuzz crash debian clean
 
 help:  ## show this
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -39,6 +39,10 @@ bench: $(STAMP) debian  ## compare with redis-server: about twenty minutes on an
 
 fuzz: $(STAMP)  ## throw broken protocol at a live server for five minutes
 	$(BIN)/python tests/fuzz/fuzz.py --seconds 300
+
+crash: $(STAMP)  ## kill -9 and power cuts under random load, then compare: about three minutes
+	$(BIN)/python tests/crash/rounds.py --rounds 50
+	$(BIN)/python tests/crash/power.py
 
 # What the tests need from Debian. Installed as root, asked for by name otherwise.
 debian:

@@ -12,8 +12,8 @@ they end in the same state. IDs are packed (see `streams.ids`), times are Unix m
     EXPIRE      value, at_ms                  0: never
     STRING      value, bytes                  a string's content
     SPACES      numbers                       which space of keys each numbered database shows (SWAPDB, FLUSHALL)
-    ENTRIES     value, ids, ends, entries     added to a stream; `ends` of each entry in `entries`, 32 bits little-endian
-    TRIMMED     value, id                     all entries below this ID are gone
+    ENTRIES     value, ids, ends, entries     added to a stream; `ends`, 32 bits little-endian each: within `entries`
+    TRIMMED     value, id                     all entries below this ID are gone; empty: all that there were
     DELETED     value, ids                    these entries are gone
     META        value, last, added, deleted   last ID, entries ever added, greatest ID deleted
     GROUP       value, group, name, last, read       a consumer group; read: entries read, -1: not known

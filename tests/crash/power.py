@@ -64,11 +64,12 @@ class Client:
 
 
 @contextmanager
-def opened(folder: Path, fsync: str = "always", at_ns: int | None = None) -> Iterator[Node]:
-    """A core that keeps its data in a folder; `at_ns` is its clock."""
+def opened(folder: Path, fsync: str = "always", at_ns: int | None = None, *, quiet: bool = True) -> Iterator[Node]:
+    """A core that keeps its data in a folder; `at_ns` is its clock, `quiet` as in `FakeHost`."""
     journal = SqliteJournal(folder, fsync=fsync, memory_bytes=MEMORY_BYTES)
     try:
         node = Node(journal=journal)
+        node.host.quiet = quiet
         if at_ns is not None:
             node.host.ns = at_ns
         journal.load(node.broker.keyspace)
@@ -97,8 +98,9 @@ class States:
         ask(self._speaker, [("SELECT", 0)])
 
     def do(self, units: list[Unit]) -> None:
-        """One turn more."""
-        ask(self._speaker, [request for unit in units for request in unit.requests])
+        """One turn more; without units it is one that changed nothing."""
+        if units:
+            ask(self._speaker, [request for unit in units for request in unit.requests])
         places = {place for unit in units for place in unit.touches or ()}
         if any(unit.touches is None for unit in units):
             places.update(self.now, keys_of(self._looker, DATABASES))

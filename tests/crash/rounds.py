@@ -286,9 +286,6 @@ class Directory:
             WrongError: something is not as it was answered.
         """
         self._crew.check(peer)
-        # Keys whose time comes meanwhile are neither there nor gone.
-        settled_ms = max(model.settled_ms for model in self._models)
-        time.sleep(max(0.0, settled_ms / 1000 + 0.01 - time.time()))
         everything = self._everything(peer)
         done = 0
         for model, owner in zip(self._models, self._owners, strict=True):
@@ -302,13 +299,13 @@ class Directory:
         return done
 
     def _everything(self, peer: Peer, *, exact: bool = False) -> State:
+        # Keys whose time comes meanwhile are neither there nor gone.
+        settled_ms = max(model.settled_ms for model in self._models)
+        time.sleep(max(0.0, settled_ms / 1000 + 0.01 - time.time()))
         return look(peer, keys_of(peer, range(DATABASES)), replace(self._view, exact=exact))
 
     def _compare_exactly(self, peer: Peer, wanted: State) -> None:
-        found = self._everything(peer, exact=True)
-        now_ms = time.time() * 1000
-        wanted = {place: value for place, value in wanted.items() if place in found or not 0 < value[1] < now_ms}
-        if differs := difference(wanted, found):
+        if differs := difference(wanted, self._everything(peer, exact=True)):
             raise WrongError(f"nothing was on its way, yet this differs:\n{differs}")
 
 
@@ -326,7 +323,7 @@ def directory(plan: Plan, rng: random.Random) -> Iterator[Directory]:
         stack.callback(made.close)
         try:
             yield made
-        except WrongError as error:
+        except (WrongError, AssertionError) as error:
             raise WrongError(f"data: {folders[0]}\n{error}") from error
     shutil.rmtree(base)
 

@@ -2,9 +2,10 @@
 
 import random
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
-from live import Peer
+from live import Peer, Start
 from servers import need_redis_server
 
 from crash.load import Place
@@ -25,7 +26,24 @@ def test_the_rounds_are_right_about_redis() -> None:
     crash(Plan("redis", seed=1, rounds=2))
 
 
-# --- would it be noticed? ----------------------------------------------------------------------------------------------
+@pytest.mark.slow
+def test_an_idempotent_id_is_known_after_kill_9(start: Start, tmp_path: Path) -> None:
+    """The server gives the entry IDs of such an XADD, and forgets by the clock: it is not in the random load."""
+    request = ("XADD", "s", "IDMP", "producer", "request-1", "*", "field", "value")
+    options = ("--dir", str(tmp_path), "--appendonly", "yes", "--appendfsync", "always")
+    node = start(*options)
+    with node.connect() as peer:
+        entry_id = peer.do(*request)
+        assert peer.do(*request) == entry_id
+    for _ in range(2):
+        node.kill()
+        node = start(*options)
+        with node.connect() as peer:
+            assert peer.do(*request) == entry_id
+            assert peer.do("XLEN", "s") == 1
+
+
+# --- would it be noticed? ---------------------------------------------------------------------------------------------
 
 Key = bytes
 Spoil = Callable[[Peer, Key], bool]

@@ -7,9 +7,11 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from live import wait_for
 
 from crash.disk import Disk, restored
-from crash.power import cut_often, cut_power, hasty_keeper, record
+from crash.power import Client, cut_often, cut_power, hasty_keeper, opened, record
+from crash.state import ask
 
 
 @pytest.mark.slow
@@ -19,7 +21,20 @@ def test_a_power_cut_loses_nothing_that_was_synced(fsync: str, tmp_path: Path) -
         cut_often(tmp_path, seed=1, turns=120, cuts=30, fsync=fsync)
 
 
-# --- is the disk right? ------------------------------------------------------------------------------------------------
+def test_everysec_syncs_what_was_written_without_being_asked(tmp_path: Path) -> None:
+    with hasty_keeper(), Disk(tmp_path) as disk, opened(tmp_path, "everysec") as node:
+        client = Client(node)
+        for number in range(3):
+            assert ask(client, [("SET", "key", number)]) == [b"OK"]
+            written = len(disk.events)
+
+            def is_synced(written: int = written) -> bool:
+                return any(event.kind == "sync" and event.at >= written for event in disk.events[written:])
+
+            wait_for(is_synced, "a sync")
+
+
+# --- is the disk right? -----------------------------------------------------------------------------------------------
 
 
 def rows_after_cuts(folder: Path, base: Path, synchronous: str, cuts: int) -> list[tuple[int, int]]:

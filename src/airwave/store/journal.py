@@ -164,10 +164,11 @@ class SqliteJournal(Journal):
             return
         turn = self._turn
         try:
-            if turn.effects or turn.touched or self._spaces is not None or self._rows.has_work:
+            has_work = self._rows.has_work
+            if turn.effects or turn.touched or has_work or self._spaces is not None:
                 if self._sync_error:
                     raise OSError(errno.EIO, self._sync_error)
-                self._write()
+                self._write(has_work)
                 self.commits += 1
             if self._saving is not None and self._saving.step():
                 self._end_saving(well=True)
@@ -177,13 +178,13 @@ class SqliteJournal(Journal):
         if self._residence.bytes > self._residence.budget_bytes:
             self._residence.make_room()
 
-    def _write(self) -> None:
+    def _write(self, has_work: bool) -> None:
         """One transaction with all that happened since the last."""
         rows, db, turn = self._rows, self._db, self._turn
         row, about_keys = turn.gather(self._seq + 1, rows.owed)
-        blobs = [*encoded(row)] if row else []
-        if len(blobs) == 1 and not (about_keys or turn.sealed or self._must_write_meta or rows.has_work):
-            self._put(blobs[0])  # the usual case: one statement is a transaction
+        blobs = encoded(row) if row else []
+        if len(blobs) == 1 and not (about_keys or has_work or turn.sealed or self._spaces is not None):
+            self._put(blobs[0])  # the usual case: one statement is a transaction, and no number was given
         else:
             db.execute("BEGIN IMMEDIATE")
             for blob in blobs:

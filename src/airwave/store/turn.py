@@ -1,7 +1,5 @@
 """What one turn of the loop has changed, gathered for the journal row that says it."""
 
-from collections.abc import Iterator
-
 from airwave import journal as effects
 from airwave.journal import Effect
 from airwave.keyspace import Keyspace
@@ -12,6 +10,7 @@ from airwave.streams import ids as entry_ids
 from airwave.streams.chunk import Chunk, ends_of
 from airwave.streams.stream import Stream
 
+_ID = entry_ids.PACKED_BYTES
 ROW_BYTES_MAX = 256 << 20  # SQLite takes blobs of up to 1 GB
 
 _ABOUT_KEYS = frozenset({effects.CREATE, effects.GONE, effects.PLACE, effects.SPACES, effects.UNGROUP})
@@ -110,22 +109,24 @@ def _gather_stream(stream: Stream, sealed: list[Chunk] | None, row: list[Effect]
         row.append((effects.TRIMMED, number, b"" if all_gone else states.pack_id(stream.first_id)))
     if sealed:
         row.append((SEALED, number, [chunk.number for chunk in sealed]))
-    if len(members) > journaled:
+    added = len(members) - journaled
+    if added == 1:  # half of the cost of the general case
+        entry = tail.items[-1]
+        row.append((effects.ENTRIES, number, members[-1].to_bytes(_ID, "big"), len(entry).to_bytes(4, "little"), entry))
+    elif added:
         ids = members[journaled:] if journaled else members
         items = tail.items[journaled:] if journaled else tail.items
         row.append((effects.ENTRIES, number, entry_ids.pack(ids), ends_of(items), b"".join(items)))
-        tail.journaled = len(members)
-    last, deleted = states.pack_id(stream.last_id), states.pack_id(stream.max_deleted)
+    tail.journaled = len(members)
+    last, deleted = stream.last_id.to_bytes(_ID, "big"), stream.max_deleted.to_bytes(_ID, "big")
     row.append((effects.META, number, last, stream.added, deleted))
     stream.clean = True
 
 
-def blobs(row: list[Effect]) -> Iterator[bytes]:
+def blobs(row: list[Effect]) -> list[bytes]:
     """A row of effects, encoded; as several if it would be too large."""
     blob = states.encode(row)
     if len(blob) <= ROW_BYTES_MAX or len(row) == 1:
-        yield blob
-    else:
-        half = len(row) // 2
-        yield from blobs(row[:half])
-        yield from blobs(row[half:])
+        return [blob]
+    half = len(row) // 2
+    return blobs(row[:half]) + blobs(row[half:])
