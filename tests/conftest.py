@@ -150,4 +150,5 @@ def start() -> Iterator[Start]:
     yield start_node
     for node in nodes:
         node.kill()
+    for node in nodes:
         node.assert_no_fault()

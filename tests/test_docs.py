@@ -176,7 +176,7 @@ def test_attributes_that_are_named_are_there(page: Path) -> None:
     sources = [path.read_text() for path in PACKAGE.rglob("*.py")]
     for owner, attribute in re.findall(r"`_?([A-Z]\w*[a-z]\w*)\.(\w+)`", page.read_text()):
         bodies = [
-            source.split(f"\nclass {owner}", 1)[1].split("\nclass ", 1)[0]
+            re.split(rf"\nclass {owner}\b", source, maxsplit=1)[1].split("\nclass ", 1)[0]
             for source in sources
             if re.search(rf"^class {owner}\b", source, re.MULTILINE)
         ]

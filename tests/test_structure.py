@@ -15,7 +15,7 @@ LAYERS = [
     {"errors", "version", "quoting"},
     {"resp", "request", "glob"},
     {"settings"},
-    {"command", "pubsub", "slowlog", "latency", "stats", "journal"},
+    {"command", "pubsub", "slowlog", "latency", "stats", "journal", "host"},
     {"value", "keylist"},
     {"streams"},
     {"database", "dump"},
@@ -69,6 +69,7 @@ TESTED_BY = {
     "database.py": "test_keyspace.py: a database is part of a keyspace",
     "value.py": "test_keyspace.py: values at keys; streams have their own tests",
     "journal.py": "test_broker.py: what a tick does with it; the effects are in store/",
+    "host.py": "test_broker.py: a protocol without behaviour",
     "sweeps.py": "test_broker.py: what a tick flushes",
     "version.py": "test_docs.py: a number",
 }

@@ -128,6 +128,12 @@ class Blocking:
                 if not wait.over:
                     self._retry(wait, replies)
 
+    def retry_all(self) -> None:
+        """Run all blocked commands again: something may have come for them that they could not have."""
+        for wait in [*self.waits]:
+            if not wait.over:
+                self._retry(wait, {})
+
     @staticmethod
     def _retry(wait: Wait, replies: dict[tuple[object, ...], bytes]) -> None:
         """Run a command again.

@@ -2,24 +2,26 @@
 
 The order of a tick, and why (DESIGN section 4):
 
-1. Clients whose input was put off go on, each for one slice of time; blocked clients whose time is over. A client with a megabyte of pipelined commands
-   neither stops the others nor is stopped by them.
+1. Clients whose input was put off go on, each for one slice of time: a client with a megabyte of pipelined commands
+   neither stops the others nor is stopped by them. Then blocked clients: those whose time is over, those who are
+   served.
 2. What the turn changed is committed: nothing leaves the process before.
 3. Every client with a reply is flushed: request and response stay fast, whatever is being fanned out.
 4. Clients that lag are held to their limits.
-5. One slice of the fan-out queue is flushed, oldest first (see `airwave.sweeps`). Input is read before the next slice; messages that came
-   meanwhile join the buffers still waiting, so that under load each write carries more.
+5. One slice of the fan-out queue is flushed, oldest first (see `airwave.sweeps`). Input is read before the next slice;
+   messages that came meanwhile join the buffers still waiting, so that under load each write carries more.
 6. If something is left, the next tick is asked for at once.
 """
 
 from collections import deque
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 
 from airwave import quoting
 from airwave.blocking import Blocking
 from airwave.client import Client
 from airwave.command import Command, CommandStats, Table, all_commands
 from airwave.errors import CommandError
+from airwave.host import Host
 from airwave.journal import Journal, JournalError
 from airwave.keyspace import Keyspace
 from airwave.latency import LatencyMonitor
@@ -35,43 +37,6 @@ if TYPE_CHECKING:
 
 EXPIRE_MAX = 1000  # keys that one cron removes because their time is over
 _NEVER_NS = 1 << 62
-
-
-class Host(Protocol):
-    """What the core is given by the layer that does I/O."""
-
-    pid: int
-    run_id: str  # 40 hexadecimal digits, new at each start
-
-    def clock(self) -> int:
-        """Monotonic time in ns."""
-
-    def wall(self) -> float:
-        """Unix time in seconds."""
-
-    def wall_ms(self) -> int:
-        """Unix time in ms."""
-
-    def wake(self) -> None:
-        """Call `Broker.tick` soon, once."""
-
-    def wake_after(self, delay_s: float) -> None:
-        """Call `Broker.tick` after so many seconds."""
-
-    def sleep(self, delay_s: float) -> None:
-        """Stop the whole node for so long (DEBUG SLEEP)."""
-
-    def log(self, level: str, message: str, /, *, exc_info: BaseException | None = None, **fields: object) -> None:
-        """Log an event; `level` is one of Redis's (debug, verbose, notice, warning) or `error` for a fault of ours."""
-
-    def shutdown(self, *, now: bool) -> None:
-        """Stop the node; `now` without waiting for slow clients."""
-
-    def rewrite_config(self) -> None:
-        """Write the settings to their file. Raises CommandError when there is none or it cannot be written."""
-
-    def usage(self) -> dict[str, Any]:
-        """What the process uses: `rss_bytes`, `rss_peak_bytes`, `cpu_sys_s`, `cpu_user_s`, `os`, `executable`."""
 
 
 class Broker:
@@ -237,14 +202,8 @@ class Broker:
             self.blocking.serve()
         if self.journal.durable:
             self.commit()
-        written = 0
-        for session in self.replying:
-            if session.out:
-                written += session.flush()
-            if session.closing:
-                session.finish()
-        self.replying.clear()
-        self.stats.output_bytes += written
+        if self.replying:
+            self._flush_replies()
         if self.lagging:
             now_ns = self.clock()
             for client in list(self.lagging):
@@ -253,6 +212,16 @@ class Broker:
             self.stats.output_bytes += self._flush_slice()
         if self.fan_out or self.put_off:
             self.wake()
+
+    def _flush_replies(self) -> None:
+        written = 0
+        for session in self.replying:
+            if session.out:
+                written += session.flush()
+            if session.closing:
+                session.finish()
+        self.replying.clear()
+        self.stats.output_bytes += written
 
     def _flush_slice(self) -> int:
         started = self.clock()
@@ -280,6 +249,7 @@ class Broker:
             self.keyspace.cron(EXPIRE_MAX)
         elif self.journal.probe():
             self._refuse_writes(None)
+            self.blocking.retry_all()  # those who write were left waiting
             self.host.log("notice", "writing to the database works again: writes are accepted")
         if self.ready or self.journal.durable:
             self.wake()
@@ -317,7 +287,7 @@ class Broker:
 
     def _undo_turn(self, reason: str) -> None:
         """A commit failed: what was answered becomes an error, memory goes back to what the disk has."""
-        self.host.log("error", "cannot write to the database: writes are refused until it works again", reason=reason)
+        self.host.log("warning", "cannot write to the database: writes are refused until it works again", reason=reason)
         refusal = CommandError(f"MISCONF Errors writing to the AOF file: {reason}")
         for session, place, count in self.unconfirmed:
             if place < len(session.out):

@@ -14,10 +14,10 @@ A read is cut behind the last request that is complete in it; when hiredis stops
 array, something left over), the read is parsed again by `_exact`, before anything of it has been handed out.
 
 What hiredis must not see, measured on 3.5: `*200000000` reserves 1.5 GB, `>` and `~` likewise; what it reads happily
-and Redis refuses: other types as arguments (`+x`, `(1`, `:1`, `$-1`), nested arrays. But arguments may look so: `>`, `~`
-and `=` stand alone in commands on streams, and as headers without a number hiredis refuses them itself; IDs such as `+`
-or `(5-1` come out as the same bytes whether they were arguments or types, but the request is shorter than it should be
-if they were types, so it is weighed (`_weight`).
+and Redis refuses: other types as arguments (`+x`, `(1`, `:1`, `$-1`), nested arrays. But arguments may look so: `>`,
+`~` and `=` stand alone in commands on streams, and as headers without a number hiredis refuses them itself; IDs such as
+`+` or `(5-1` come out as the same bytes whether they were arguments or types, but the request is shorter than it should
+be if they were types, so it is weighed (`_weight`).
 Rules and limits: redis-server 7.0 `processMultibulkBuffer`, `processInlineBuffer`.
 """
 
@@ -77,8 +77,8 @@ def _is_plain(data: bytes) -> bool:
     """Whether hiredis may see these bytes: no header that reserves memory, no line that opens with another type.
 
     % ~ > | reserve memory; = comes out as bytes, as do + and ( (see `_weight`). The other types come out as what
-    joining refuses. `int in bytes` is a bare memchr (15 ns; `bytes in bytes` costs seven times as much, a regular expression with a
-    character class fifty times on a kilobyte). They only decide whether to look closer.
+    joining refuses. `int in bytes` is a bare memchr (15 ns; `bytes in bytes` costs seven times as much, a regular
+    expression with a character class fifty times on a kilobyte). They only decide whether to look closer.
     """
     if _LONG_COUNT(data):
         return False

@@ -400,9 +400,7 @@ class Session(Client):
 
     # --- blocking ---------------------------------------------------------------------------------------------------
 
-    def block(
-        self, keys: Argv, argv: Argv, timeout_ms: int, *, shared: bool = False, wake_ms: int = 0
-    ) -> bytes | None:
+    def block(self, keys: Argv, argv: Argv, timeout_ms: int, *, shared: bool = False, wake_ms: int = 0) -> bytes | None:
         """A command has nothing to answer yet: it waits for one of its keys, and what is behind it waits as well.
 
         Args:
@@ -432,7 +430,7 @@ class Session(Client):
         entry = normal_entry(self.broker, wait.argv[0].lower().decode())
         try:
             if self.broker.refusal is not None and "write" in entry.command.flags:
-                raise self.broker.refusal
+                return None  # nothing can come for it now; all are run again when writes are accepted
             reply = entry.handler(self, wait.argv)
         except CommandError as error:
             self.unblock(self.fail(entry, error))

@@ -58,7 +58,8 @@ def _inspected(session: Session, key: bytes) -> Value | None:
 def object_encoding(session: Session, argv: Argv) -> bytes:
     """Return what Redis would call the form of a value that was just set; it says nothing about the memory here.
 
-    Reply: `stream`; for a string `int`, `embstr` (up to 44 bytes) or `raw` (also after APPEND); null when the key is not there.
+    Reply: `stream`; for a string `int`, `embstr` (up to 44 bytes) or `raw` (also after APPEND); null when the key is
+    not there.
     Cost: O(1)
     Source: https://redis.io/docs/latest/commands/object-encoding/
     """

@@ -38,7 +38,8 @@ def multi(session: Session, argv: Argv) -> bytes:
 def exec_(session: Session, argv: Argv) -> bytes:
     """Run what was queued since MULTI, with nobody else's commands in between.
 
-    Reply: array of the commands' replies; null when a watched key has changed. The error `EXECABORT` when a command was refused while queuing.
+    Reply: array of the commands' replies; null when a watched key has changed. The error `EXECABORT` when a command
+    was refused while queuing.
     Cost: that of the commands.
     Source: https://redis.io/docs/latest/commands/exec/
     """

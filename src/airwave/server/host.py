@@ -1,4 +1,4 @@
-"""What the core is given of the outside world; see `airwave.broker.Host`."""
+"""What the core is given of the outside world; see `airwave.host.Host`."""
 
 import asyncio
 import os

@@ -83,6 +83,8 @@ def check(folder: Path, note: Note = lambda _done, _total: None) -> Report:
             report.version = schema.check_version(db)
             db.execute("BEGIN")  # one snapshot: a server may be writing
             _check_file(db, folder, report)
+            if not report.version:
+                return report  # its creation was cut short: nothing was ever in it
             _check_values(db, report, note)
         except sqlite3.Error as error:
             if not report.version:

@@ -120,7 +120,7 @@ def restored_group(journal: Journal, stream: int, state: list[Any]) -> tuple[Gro
 def page_blob(page: Page) -> bytes:
     """A page as `pending` holds it: what was delivered together stands together."""
     deliveries: dict[Delivery, list[int]] = {}
-    for entry_id, delivery in page.items.items():
+    for entry_id, delivery in page.in_order().items():
         if delivery in deliveries:
             deliveries[delivery].append(entry_id)
         else:
