@@ -104,3 +104,16 @@ def test_outdated_timers_do_not_pile_up() -> None:
         assert alice.reads()
     assert len(node.broker.blocking._timers) < 100
     assert len(node.host.timers_ns) < 10
+
+
+def test_a_timer_that_comes_early_is_set_again() -> None:
+    node = Node()
+    (alice,) = blocked(node, 1, "XREAD BLOCK 20 STREAMS s $")
+    node.settle()
+    node.host.timers_ns.clear()
+    node.host.ns += 19_500_000  # event loops count in ms
+    node.broker.tick()
+    assert not alice.wire.data
+    assert node.host.timers_ns
+    node.advance(0.001)
+    assert alice.reads() == b"*-1\r\n"

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from airwave.keyspace import Database, Keyspace
     from airwave.session import Session
 
+_EARLY_NS = 2_000_000  # event loops count in ms: a tick may come so much before the time that was asked for
 _STALE_MIN = 64  # outdated items that the heap may always have
 
 
@@ -115,6 +116,8 @@ class Blocking:
                 wait.wake_ms = 0
                 self._retry(wait, {})
         if timers:
+            if self._awaited_ns - now_ns < _EARLY_NS:
+                self._awaited_ns = 0
             self._ask(now_ns)
 
     def serve(self) -> None:

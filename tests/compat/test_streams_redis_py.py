@@ -121,7 +121,6 @@ KEYS = [
     call("object", "encoding", "a"),
     call("object", "encoding", "s"),
     call("object", "refcount", "a"),
-    call("object", "idletime", "a"),
     call("object", "freq", "a"),
     call("object", "encoding", "nobody"),
     call("delete", "a", "nobody"),

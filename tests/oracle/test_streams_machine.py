@@ -72,7 +72,6 @@ XDEL {key} {id} {id2}
 XDEL {key} {id}
 XTRIM {key} MAXLEN {count}
 XTRIM {key} MINID {id}
-XSETID {key} {new}
 XLEN {key}
 XRANGE {key} {start} {end} COUNT {count}
 XREVRANGE {key} {end} {start}
