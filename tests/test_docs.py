@@ -38,9 +38,7 @@ def copy(tmp_path: Path) -> Path:
     """The documents alone, to be changed."""
     shutil.copytree(ROOT / "docs", tmp_path / "docs")
     shutil.copy(ROOT / "README.md", tmp_path)
-    if (ROOT / generate["RESULTS"]).exists():
-        (tmp_path / generate["RESULTS"]).parent.mkdir(parents=True)
-        shutil.copy(ROOT / generate["RESULTS"], tmp_path / generate["RESULTS"])
+    shutil.copytree(ROOT / "bench", tmp_path / "bench")
     return tmp_path
 
 
