@@ -27,14 +27,15 @@ from airwave.keyspace import Keyspace
 from airwave.latency import LatencyMonitor
 from airwave.pubsub import PubSub, Subscriber
 from airwave.request import Limits
-from airwave.settings import KeyspaceEvents, Settings, is_secret
-from airwave.slowlog import SlowLog
+from airwave.settings import KeyspaceEvents, Settings
+from airwave.slowlog import SlowLog, row_shown
 from airwave.stats import Stats
 from airwave.sweeps import Sweeps
 
 if TYPE_CHECKING:
     from airwave.session import Session
 
+SHARE_MAX_NS = 2_000_000
 EXPIRE_MAX = 1000  # keys that one cron removes because their time is over
 _NEVER_NS = 1 << 62
 
@@ -82,6 +83,7 @@ class Broker:
         self.held: list[Session] = []  # wait for the end of CLIENT PAUSE
         self.cold: list[Session] = []  # wait for entries that are being fetched from disk
         self.awake = False
+        self._woken_ns = 0  # when the tick that comes was asked for
         self.pause_all = False
         self.pause_writes = False
         self._pause_until_ns = 0
@@ -186,6 +188,7 @@ class Broker:
         """Something is to be flushed: make sure that a tick comes."""
         if not self.awake:
             self.awake = True
+            self._woken_ns = self.clock()
             self.host.wake()
 
     def tick(self) -> None:
@@ -200,8 +203,12 @@ class Broker:
         self.blocking.end_overdue()
         if self.ready:
             self.blocking.serve()
+        share_ns = 0
         if self.journal.durable:
+            wrote = bool(self.unconfirmed)
             self.commit()
+            if wrote and self.fan_out:
+                share_ns = min(self.clock() - self._woken_ns, SHARE_MAX_NS)
         if self.replying:
             self._flush_replies()
         if self.lagging:
@@ -209,7 +216,7 @@ class Broker:
             for client in list(self.lagging):
                 client.check_lag(now_ns)
         if self.fan_out:
-            self.stats.output_bytes += self._flush_slice()
+            self.stats.output_bytes += self._flush_slice(share_ns)
         if self.fan_out or self.put_off:
             self.wake()
 
@@ -223,9 +230,17 @@ class Broker:
         self.replying.clear()
         self.stats.output_bytes += written
 
-    def _flush_slice(self) -> int:
-        started = self.clock()
-        written = self.sweeps.flush_slice(started)
+    def _flush_slice(self, share_ns: int) -> int:
+        """Flush a slice; returns the bytes written.
+
+        Args:
+            share_ns: what streams took of this turn; for as long more slices are flushed, so that subscribers do not
+                wait for many such turns.
+        """
+        now = started = self.clock()
+        written = self.sweeps.flush_slice(now)
+        while share_ns and self.fan_out and (now := self.clock()) < started + share_ns:
+            written += self.sweeps.flush_slice(now)
         if self.spike_ns != _NEVER_NS and (elapsed := self.clock() - started) >= self.spike_ns:
             self.latency.add("fan-out", int(self.host.wall()), elapsed // 1_000_000)
         return written
@@ -380,17 +395,3 @@ class Broker:
                 self.fan_out.append(monitor)
             monitor.out.append(line)
         self.wake()
-
-
-def row_shown(row: Command, argv: list[bytes]) -> list[bytes]:
-    """The request as logs may show it: passwords are left out."""
-    hidden: set[int] = set()
-    if row.name == "auth":
-        hidden.update(range(1, len(argv)))
-    elif row.name == "hello":
-        for place, arg in enumerate(argv):
-            if arg.lower() == b"auth":
-                hidden.update((place + 1, place + 2))
-    elif row.name == "config|set":
-        hidden.update(place for place in range(3, len(argv), 2) if is_secret(argv[place - 1]))
-    return [b"(redacted)" if place in hidden else arg for place, arg in enumerate(argv)] if hidden else argv

@@ -87,10 +87,16 @@ def _is_plain(data: bytes) -> bool:
     return True
 
 
+_BULK_BYTES = tuple(size + len(str(size)) + 5 for size in range(1024))  # of bulk strings, by the size of their content
+
+
 def _weight(requests: list[Argv]) -> int:
     """How many bytes requests take on the wire, if all their arguments came as bulk strings."""
-    arguments = [*_flat(requests)]
-    bulks = sum([size + len(str(size)) for size in map(len, arguments)]) + 5 * len(arguments)
+    sizes = [*map(len, _flat(requests))]
+    try:
+        bulks = sum(map(_BULK_BYTES.__getitem__, sizes))
+    except IndexError:
+        bulks = sum([size + len(str(size)) + 5 for size in sizes])
     return bulks + sum([len(str(len(argv))) for argv in requests]) + 3 * len(requests)
 
 

@@ -5,6 +5,12 @@ Layer L1. What is kept of a command is bounded as in Redis: 32 arguments of 128 
 
 from collections import deque
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from airwave.settings import is_secret
+
+if TYPE_CHECKING:
+    from airwave.command import Command
 
 ARGS_MAX = 32
 ARG_BYTES_MAX = 128
@@ -60,3 +66,17 @@ def _shortened(arg: bytes) -> bytes:
     if len(arg) <= ARG_BYTES_MAX:
         return arg
     return b"%b... (%d more bytes)" % (arg[:ARG_BYTES_MAX], len(arg) - ARG_BYTES_MAX)
+
+
+def row_shown(row: "Command", argv: list[bytes]) -> list[bytes]:
+    """The request as logs may show it: passwords are left out."""
+    hidden: set[int] = set()
+    if row.name == "auth":
+        hidden.update(range(1, len(argv)))
+    elif row.name == "hello":
+        for place, arg in enumerate(argv):
+            if arg.lower() == b"auth":
+                hidden.update((place + 1, place + 2))
+    elif row.name == "config|set":
+        hidden.update(place for place in range(3, len(argv), 2) if is_secret(argv[place - 1]))
+    return [b"(redacted)" if place in hidden else arg for place, arg in enumerate(argv)] if hidden else argv

@@ -22,6 +22,8 @@ NEW_WITHOUT_GROUP = CommandError(
 )
 
 _TIMEOUT_MAX = (1 << 63) - 1
+_STREAMS_WORD, _COUNT_WORD, _BLOCK_WORD = (frozenset((word.upper(), word)) for word in (b"streams", b"count", b"block"))
+_PLAIN_DIGITS = 12  # of numbers that cannot be out of range
 _ENTRY_BYTES_MIN = 16  # of an entry in a reply, so that MAXSIZE limits what has to be looked at
 
 
@@ -208,10 +210,15 @@ class Reply:
 
 
 def count_of(spans: list[Span]) -> int:
+    """How many entries they are."""
     return sum([stop - start for _, start, stop in spans])
 
 
 def bytes_of(spans: list[Span]) -> bytes:
+    """Their entries, encoded, one after the other."""
+    if len(spans) == 1:
+        ((chunk, start, stop),) = spans
+        return chunk.entries(start, stop)
     return b"".join([chunk.entries(start, stop) for chunk, start, stop in spans])
 
 
@@ -244,6 +251,39 @@ def _position(stream: Stream | None, wanted: bytes) -> int:
     return entry_ids.parse(wanted)
 
 
+def _plain(argv: Argv) -> tuple[int | None, int | None] | None:
+    """COUNT and BLOCK of the common form, `XREAD [COUNT n] [BLOCK ms] STREAMS key id`; None: it is another one."""
+    wanted = argv[-1]
+    if len(argv) & 1 or argv[-3] not in _STREAMS_WORD or not (b"-" in wanted[1:] or wanted == b"$"):
+        return None
+    count = timeout_ms = None
+    for place in range(1, len(argv) - 3, 2):
+        name, number = argv[place], argv[place + 1]
+        if not number.isdigit() or len(number) > _PLAIN_DIGITS or (number[:1] == b"0" and number != b"0"):
+            return None
+        if name in _COUNT_WORD:
+            count = int(number) or None
+        elif name in _BLOCK_WORD:
+            timeout_ms = int(number)
+        else:
+            return None
+    return count, timeout_ms
+
+
+def _read_one(session: Session, argv: Argv, count: int | None, timeout_ms: int | None) -> bytes | None:
+    """XREAD's common form: half of the cost of any form."""
+    key, wanted = argv[-2:]
+    stream = _find(session, key)
+    position = _position(stream, wanted)
+    if stream is not None and position < stream.last_id and (spans := stream.spans(position + 1, ID_MAX, count)):
+        head = b"%1\r\n" if session.resp3 else b"*1\r\n*2\r\n"
+        return b"%b$%d\r\n%b\r\n*%d\r\n%b" % (head, len(key), key, count_of(spans), bytes_of(spans))
+    if timeout_ms is None:
+        return session.encoder.null_array
+    again = [*argv[:-1], entry_ids.text(position)] if wanted == b"$" else argv
+    return session.block([key], again, timeout_ms, shared=True)
+
+
 @command(
     "XREAD",
     arity=-4,
@@ -264,6 +304,9 @@ def xread(session: Session, argv: Argv) -> bytes | None:
     Cost: O(N) for N entries: they are copied as they are kept.
     Source: https://redis.io/docs/latest/commands/xread/
     """
+    plain = _plain(argv)
+    if plain is not None:
+        return _read_one(session, argv, *plain)
     options = read_options(session, argv, grouped=False)
     streams: list[Stream | None] = []
     positions: list[int] = []

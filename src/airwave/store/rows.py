@@ -23,7 +23,9 @@ from airwave.value import Value
 JOURNAL_ROWS_MAX = 1000
 JOURNAL_BYTES_MAX = 1 << 20
 ABSORB_NS = 200_000  # what one commit spends on it; twice as much for each time that the journal is as long again
-DELETE_NS = 100_000
+ABSORB_DOUBLINGS_MAX = 5  # 6 ms: whoever makes more work than that in a turn has taken longer for it
+DELETE_NS = 100_000  # what one commit spends on it, times the slices
+DELETE_SLICES_MAX = 20  # one for each 64 rows
 DELETE_IDLE_NS = 1_000_000  # when nothing else is in the commit
 CUT_MAX = 512  # journal rows deleted at once
 VALUES_LOOKED_AT = 1000  # of flushed spaces, in one commit
@@ -137,7 +139,8 @@ class Rows:
         if self._suspects:
             self._look_for_dead()
         if self._chunks_gone or self._rows_gone or self._pages_gone or self._dead:
-            self._delete(clock() + (DELETE_IDLE_NS if idle else DELETE_NS << min(self.rubbish >> 8, 12)))
+            slices = min(1 + self.rubbish // 64, DELETE_SLICES_MAX)
+            self._delete(clock() + (DELETE_IDLE_NS if idle else DELETE_NS * slices))
 
     # --- paying -----------------------------------------------------------------------------------------------------
 
@@ -157,8 +160,8 @@ class Rows:
     def _absorb(self) -> None:
         over = max(len(self._journal) // JOURNAL_ROWS_MAX, self.journal_bytes // JOURNAL_BYTES_MAX)
         if self._hurry_to:
-            over = max(over, 4)
-        deadline = clock() + (ABSORB_NS << min(over, 12))
+            over = max(over, 2)
+        deadline = clock() + (ABSORB_NS << min(over, ABSORB_DOUBLINGS_MAX))
         for number in self.owed:
             if not self._pay(number, deadline):
                 break

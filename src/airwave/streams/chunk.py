@@ -75,6 +75,16 @@ class Chunk:
         blob = self._loaded()
         wanted = entry_id.to_bytes(_ID, "big")
         low, high = self.start, self.count
+        # IDs often are evenly spaced: look there first.
+        middle = low + (entry_id - self.first) * (high - 1 - low) // (self.last - self.first)
+        at = middle * _ID
+        there = blob[at : at + _ID]
+        if there == wanted:
+            return middle
+        if there < wanted:
+            low = middle + 1
+        else:
+            high = middle
         while low < high:
             middle = (low + high) >> 1
             at = middle * _ID
@@ -95,8 +105,17 @@ class Chunk:
     def entries(self, start: int, stop: int) -> bytes:
         """The entries at these positions, encoded, one after the other."""
         blob = self._loaded()
-        base = self.count * (_ID + _END)
-        return blob[base + self._end(blob, start) : base + self._end(blob, stop)]
+        count = self.count
+        ends = count * _ID  # where the ends stand; behind them the entries
+        base = ends + count * _END
+        begin = base
+        if start:
+            at = ends + start * _END
+            begin += int.from_bytes(blob[at - _END : at], "little")
+        if stop == count:
+            return blob[begin:]
+        at = ends + stop * _END
+        return blob[begin : base + int.from_bytes(blob[at - _END : at], "little")]
 
     def entry_list(self, start: int, stop: int) -> list[bytes]:
         """The same, one by one."""
