@@ -49,7 +49,7 @@ class PendingMachine(RuleBasedStateMachine):
     @rule(ids=MANY)
     def pop_many(self, ids):
         removed, deliveries = self.pending.pop_many([*ids, *ids])
-        assert removed == [entry_id for entry_id in ids if entry_id in self.model]
+        assert removed == sorted({entry_id for entry_id in ids if entry_id in self.model})
         assert deliveries == [self.model.pop(entry_id) for entry_id in removed]
         self._count()
 

@@ -95,12 +95,20 @@ def parse_many(args: Sequence[bytes]) -> list[int]:
     # Complete IDs are checked and taken apart all at once: 0.27 us for each of a hundred, one by one 0.45.
     joined = b"%b," % b",".join(args)
     if joined.translate(None, b"0123456789") == b"-," * len(args) and _TOO_LONG not in joined:
+        halves = joined[:-1].decode().replace(",", "-").split("-")
+        times = halves[::2]
         try:
-            numbers = list(map(int, joined[:-1].decode().replace(",", "-").split("-")))
+            # Many entries in one ms are common where many IDs come at once.
+            shared = times.count(times[0]) == len(times)
+            mss = [int(times[0])] if shared else list(map(int, times))
+            seqs = list(map(int, halves[1::2]))
         except ValueError:  # an empty half
-            numbers = [SEQ_MAX + 1]
-        if max(numbers) <= SEQ_MAX:
-            return [ms << SEQ_BITS | seq for ms, seq in zip(numbers[::2], numbers[1::2], strict=True)]
+            return [parse(arg) for arg in args]
+        if max(seqs) <= SEQ_MAX and max(mss) <= MS_MAX:
+            if shared:
+                base = mss[0] << SEQ_BITS
+                return [base | seq for seq in seqs]
+            return [ms << SEQ_BITS | seq for ms, seq in zip(mss, seqs, strict=True)]
     return [parse(arg) for arg in args]
 
 
