@@ -90,15 +90,13 @@ def test_what_is_not_acknowledged_is_detected(redis: Server, monkeypatch: pytest
         measure(0.01)
         streams._verify_pending(redis, [b"group:00"])
         with connect(redis.address) as sock:
-            stolen = request(b"XREADGROUP", b"GROUP", b"group:00", b"bob", b"COUNT", b"1", b"STREAMS", key(), b">")
+            stolen = request(b"XREADGROUP", b"GROUP", b"group:00", b"bob", b"COUNT", b"101", b"STREAMS", key(), b">")
             # From the start again: the group may just have come to the end of the stream.
             sock.sendall(request(b"XGROUP", b"SETID", key(), b"group:00", b"0") + stolen)
             assert sock.recv(5) == b"+OK\r\n"
             assert sock.recv(1) == b"*"
         with pytest.raises(BenchError, match="other entries pending than those read last"):
             streams._verify_pending(redis, [b"group:00"])
-        with pytest.raises(BenchError, match=r"^lost: |unexpected reply"):
-            measure(0.05)
 
 
 def test_waking(redis: Server) -> None:

@@ -243,4 +243,4 @@ def test_streams_live_as_on_redis(redis_address: Address) -> None:
 
 @pytest.mark.slow
 def test_streams_live_as_on_redis_at_length(redis_address: Address) -> None:
-    run(redis_address, examples=400, steps=60)
+    run(redis_address, examples=100, steps=50)
