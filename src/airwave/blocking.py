@@ -59,7 +59,7 @@ class Blocking:
         self._clock = clock
         self._wake_after = wake_after
         self.waits: dict[Wait, None] = {}
-        self._timers: list[tuple[int, int, Wait]] = []  # a heap: ns, count, wait; may be outdated
+        self.timers: list[tuple[int, int, Wait]] = []  # a heap: ns, count, wait; may be outdated
         self._count = 0
         self._awaited_ns = 0  # the tick that was asked for comes then; 0: none was
 
@@ -86,25 +86,23 @@ class Blocking:
 
     def _expect(self, wait: Wait, at_ns: int) -> None:
         self._count += 1
-        heapq.heappush(self._timers, (at_ns, self._count, wait))
-        if len(self._timers) > 2 * len(self.waits) + _STALE_MIN:
-            self._timers = [item for item in self._timers if not item[2].over]
-            heapq.heapify(self._timers)
+        heapq.heappush(self.timers, (at_ns, self._count, wait))
+        if len(self.timers) > 2 * len(self.waits) + _STALE_MIN:
+            self.timers = [item for item in self.timers if not item[2].over]
+            heapq.heapify(self.timers)
         self._ask(self._clock())
 
     def _ask(self, now_ns: int) -> None:
         """Make sure that a tick comes when the next time is over."""
-        while self._timers and self._timers[0][2].over:
-            heapq.heappop(self._timers)
-        if self._timers and not now_ns < self._awaited_ns <= self._timers[0][0]:
-            self._awaited_ns = max(self._timers[0][0], now_ns + 1)
+        while self.timers and self.timers[0][2].over:
+            heapq.heappop(self.timers)
+        if self.timers and not now_ns < self._awaited_ns <= self.timers[0][0]:
+            self._awaited_ns = max(self.timers[0][0], now_ns + 1)
             self._wake_after((self._awaited_ns - now_ns) / 1e9)
 
     def end_overdue(self) -> None:
         """End the commands whose time is over, and run those again whose time has come."""
-        timers = self._timers
-        if not timers:
-            return
+        timers = self.timers
         now_ns = self._clock()
         while timers and (timers[0][0] <= now_ns or timers[0][2].over):
             wait = heapq.heappop(timers)[2]

@@ -188,7 +188,8 @@ class Broker:
         """Something is to be flushed: make sure that a tick comes."""
         if not self.awake:
             self.awake = True
-            self._woken_ns = self.clock()
+            if self.journal.durable:
+                self._woken_ns = self.clock()
             self.host.wake()
 
     def tick(self) -> None:
@@ -200,7 +201,8 @@ class Broker:
             sessions, self.put_off = self.put_off, []
             for session in sessions:
                 session.go_on()
-        self.blocking.end_overdue()
+        if self.blocking.timers:
+            self.blocking.end_overdue()
         if self.ready:
             self.blocking.serve()
         share_ns = 0
@@ -211,10 +213,8 @@ class Broker:
                 share_ns = min(self.clock() - self._woken_ns, SHARE_MAX_NS)
         if self.replying:
             self._flush_replies()
-        if self.lagging:
-            now_ns = self.clock()
-            for client in list(self.lagging):
-                client.check_lag(now_ns)
+        for client in list(self.lagging):
+            client.check_lag(self.clock())
         if self.fan_out:
             self.stats.output_bytes += self._flush_slice(share_ns)
         if self.fan_out or self.put_off:
