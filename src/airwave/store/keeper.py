@@ -19,7 +19,7 @@ from airwave.store.schema import StoreError, connect, reason_of
 
 SYNC_S = 1.0
 CHECKPOINT_BYTES = 32 << 20  # a checkpoint after so much was written to the WAL
-WAL_BYTES_MAX = 64 << 20  # beyond this, it is begun anew
+WAL_BYTES_MAX = 256 << 20  # beyond this, it is begun anew
 LEFT_FRAMES_MAX = 1000  # what a RESTART may have to copy while commits wait
 PASSES_MAX = 4
 CHECKPOINT_NICE = 10

@@ -27,7 +27,7 @@ ABSORB_DOUBLINGS_MAX = 5  # 6 ms: whoever makes more work than that in a turn ha
 DELETE_NS = 100_000  # what one commit spends on it, times the slices
 DELETE_SLICES_MAX = 20  # one for each 64 rows
 DELETE_IDLE_NS = 1_000_000  # when nothing else is in the commit
-CUT_MAX = 512  # journal rows deleted at once
+CUT_MAX = 32  # journal rows deleted in one commit
 VALUES_LOOKED_AT = 1000  # of flushed spaces, in one commit
 
 _PUT_KEY = "INSERT OR REPLACE INTO keys VALUES (?, ?, ?)"
@@ -74,6 +74,7 @@ class Rows:
         self._shown: set[int] = set()
         self._paid: list[int] = []
         self._hurry_to = 0
+        self._cut_below = 0  # older rows of the journal are needed by nobody
 
     def restore(self, loaded: Loaded) -> None:
         """Take over what was loaded."""
@@ -109,6 +110,7 @@ class Rows:
             or self._pages_gone
             or self._dead
             or self._suspects
+            or self._must_cut()
             or self._must_absorb()
         )
 
@@ -135,6 +137,7 @@ class Rows:
         """
         if self._must_absorb():
             self._absorb()
+        if self._must_cut():
             self._cut()
         if self._suspects:
             self._look_for_dead()
@@ -151,7 +154,7 @@ class Rows:
     @property
     def hurrying(self) -> bool:
         """Whether what `hurry` asked for is not done yet."""
-        return self._hurry_to > 0
+        return self._hurry_to > 0 or self._must_cut()
 
     def _must_absorb(self) -> bool:
         long = len(self._journal) > JOURNAL_ROWS_MAX or self.journal_bytes > JOURNAL_BYTES_MAX or self._hurry_to > 0
@@ -171,6 +174,11 @@ class Rows:
         for number in self._paid:
             del self.owed[number]
         self._paid.clear()
+        last = self._journal[-1][0]  # it stays: numbers go on from it
+        needed = next(iter(self.owed.values()), last + 1)
+        self._cut_below = min(needed, last)
+        if self._hurry_to and needed > self._hurry_to:
+            self._hurry_to = 0
 
     def _pay(self, number: int, deadline: int) -> bool:
         """Write a value's rows; False when it has so many that some are left for the next commit."""
@@ -249,21 +257,19 @@ class Rows:
         row = (stream, chunk.number, sealed, first, last, chunk.count, chunk.size, chunk.start, dead)
         self.db.execute(_PUT_CHUNK, row)
 
+    def _must_cut(self) -> bool:
+        return bool(self._journal) and self._journal[0][0] < self._cut_below
+
     def _cut(self) -> None:
-        """Delete the journal rows that nobody needs, some at a time."""
-        journal = self._journal
-        last = journal[-1][0]
-        needed = next(iter(self.owed.values()), last + 1)
-        if self._hurry_to and needed > self._hurry_to:
-            self._hurry_to = 0
-        cut = 0
-        below = 0
-        while journal and journal[0][0] < min(needed, last) and cut < CUT_MAX:
-            below, size = journal.popleft()
+        """Delete journal rows that nobody needs, a few: those of a second at once would hold the loop for 2 ms."""
+        journal, below = self._journal, self._cut_below
+        last = 0
+        for _ in range(CUT_MAX):
+            if not journal or journal[0][0] >= below:
+                break
+            last, size = journal.popleft()
             self.journal_bytes -= size
-            cut += 1
-        if cut:
-            self.db.execute("DELETE FROM journal WHERE seq <= ?", (below,))
+        self.db.execute("DELETE FROM journal WHERE seq <= ?", (last,))
 
     # --- deleting ---------------------------------------------------------------------------------------------------
 
