@@ -3,6 +3,8 @@
 Order of checks and texts: redis 8 `t_stream.c`, xreadCommand.
 """
 
+from functools import lru_cache
+
 from airwave import resp
 from airwave.command import Argv, command
 from airwave.commands.parse import integer
@@ -251,62 +253,65 @@ def _position(stream: Stream | None, wanted: bytes) -> int:
     return entry_ids.parse(wanted)
 
 
-def _plain(argv: Argv) -> tuple[int | None, int | None] | None:
-    """COUNT and BLOCK of the common form, `XREAD [COUNT n] [BLOCK ms] STREAMS key id`; None: it is another one."""
-    wanted = argv[-1]
-    if len(argv) & 1 or argv[-3] not in _STREAMS_WORD or not (b"-" in wanted[1:] or wanted == b"$"):
-        return None
-    count = timeout_ms = None
-    for place in range(1, len(argv) - 3, 2):
-        name, number = argv[place], argv[place + 1]
+class _OtherForm(Exception):  # noqa: N818  (an event, not a fault)
+    """It is not the common form, or it is wrong."""
+
+
+@lru_cache(maxsize=256)
+def _plain(wanted: bytes, *words: bytes) -> tuple[int | None, int | None, int | None]:
+    """What the common form says: COUNT, BLOCK, and the ID; None for `$`.
+
+    Remembered, because those who follow a stream all ask the same. Nothing large is: errors are not remembered.
+
+    Args:
+        wanted: the ID.
+        words: the words in between, `[COUNT n] [BLOCK ms]`.
+
+    Raises:
+        _OtherForm: it cannot be said.
+    """
+    count = timeout_ms = position = None
+    for name, number in zip(words[::2], words[1::2], strict=True):
         if not number.isdigit() or len(number) > _PLAIN_DIGITS or (number[:1] == b"0" and number != b"0"):
-            return None
+            raise _OtherForm
         if name in _COUNT_WORD:
             count = int(number) or None
         elif name in _BLOCK_WORD:
             timeout_ms = int(number)
         else:
-            return None
-    return count, timeout_ms
+            raise _OtherForm
+    if wanted != b"$":
+        try:
+            position = entry_ids.parse(wanted)
+        except CommandError:  # `+`, or wrong: but the errors of other words come before that
+            raise _OtherForm from None
+    return count, timeout_ms, position
 
 
-def _read_one(session: Session, argv: Argv, count: int | None, timeout_ms: int | None) -> bytes | None:
-    """XREAD's common form: half of the cost of any form."""
-    key, wanted = argv[-2:]
+def _read_one(session: Session, argv: Argv) -> bytes | None:
+    """XREAD's common form, `XREAD [COUNT n] [BLOCK ms] STREAMS key ID`: a third of the cost of any form.
+
+    Raises:
+        _OtherForm: it is another one; nothing was done.
+    """
+    if len(argv) & 1 or argv[-3] not in _STREAMS_WORD:
+        raise _OtherForm
+    count, timeout_ms, position = _plain(argv[-1], *argv[1:-3])
+    key = argv[-2]
     stream = _find(session, key)
-    position = _position(stream, wanted)
+    if position is None:
+        position = stream.last_id if stream is not None else 0
+        argv = [*argv[:-1], entry_ids.text(position)]
     if stream is not None and position < stream.last_id and (spans := stream.spans(position + 1, ID_MAX, count)):
         head = b"%1\r\n" if session.resp3 else b"*1\r\n*2\r\n"
         return b"%b$%d\r\n%b\r\n*%d\r\n%b" % (head, len(key), key, count_of(spans), bytes_of(spans))
     if timeout_ms is None:
         return session.encoder.null_array
-    again = [*argv[:-1], entry_ids.text(position)] if wanted == b"$" else argv
-    return session.block([key], again, timeout_ms, shared=True)
+    return session.block([key], argv, timeout_ms, shared=True)
 
 
-@command(
-    "XREAD",
-    arity=-4,
-    flags="readonly blocking movablekeys",
-    since="5.0.0",
-    group="stream",
-    categories="stream",
-    syntax="[COUNT count] [MAXCOUNT maxcount] [MAXSIZE maxsize] [BLOCK milliseconds] STREAMS key [key ...] id [id ...]",
-    key_flags="RO access",
-    key_word=("STREAMS", 1),
-)
-def xread(session: Session, argv: Argv) -> bytes | None:
-    """Read the entries of streams that come after an ID, or wait for some.
-
-    Reply: for each stream that has any its key and an array of entries, each an ID and an array of fields and values;
-    a map in RESP3. Null when there is nothing. The ID `$` stands for the last one now, `+` for the one before the last
-    entry.
-    Cost: O(N) for N entries: they are copied as they are kept.
-    Source: https://redis.io/docs/latest/commands/xread/
-    """
-    plain = _plain(argv)
-    if plain is not None:
-        return _read_one(session, argv, *plain)
+def _read(session: Session, argv: Argv) -> bytes | None:
+    """Any form."""
     options = read_options(session, argv, grouped=False)
     streams: list[Stream | None] = []
     positions: list[int] = []
@@ -332,3 +337,29 @@ def xread(session: Session, argv: Argv) -> bytes | None:
     for wanted, position in zip(options.wanted, positions, strict=True):
         again.append(entry_ids.text(position) if wanted == b"$" else wanted)
     return session.block(options.keys, again, options.timeout_ms, shared=True)
+
+
+@command(
+    "XREAD",
+    arity=-4,
+    flags="readonly blocking movablekeys",
+    since="5.0.0",
+    group="stream",
+    categories="stream",
+    syntax="[COUNT count] [MAXCOUNT maxcount] [MAXSIZE maxsize] [BLOCK milliseconds] STREAMS key [key ...] id [id ...]",
+    key_flags="RO access",
+    key_word=("STREAMS", 1),
+)
+def xread(session: Session, argv: Argv) -> bytes | None:
+    """Read the entries of streams that come after an ID, or wait for some.
+
+    Reply: for each stream that has any its key and an array of entries, each an ID and an array of fields and values;
+    a map in RESP3. Null when there is nothing. The ID `$` stands for the last one now, `+` for the one before the last
+    entry.
+    Cost: O(N) for N entries: they are copied as they are kept.
+    Source: https://redis.io/docs/latest/commands/xread/
+    """
+    try:
+        return _read_one(session, argv)
+    except _OtherForm:
+        return _read(session, argv)
