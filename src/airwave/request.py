@@ -165,8 +165,10 @@ class RequestReader:
         if data[-1] != _LF:
             return self._fast(data)
         # One small request is the commonest read, so what `_is_plain` would do is written out for it here.
+        star = data.find(b"*", 1)  # XADD has one, and it is an argument
         if (
-            (data[2] != _CR or _STAR in data[1:])
+            data[2] != _CR
+            or (star > 0 and (data[star + 1] != _CR or data.find(b"*", star + 1) > 0))
             or (37 in data or 126 in data or 62 in data or 124 in data or 61 in data)
         ) and not _is_plain(data):
             return self._exact(data)

@@ -44,17 +44,24 @@ def _format(words: int) -> bytes:
 
 
 def _encoded(id_bulk: bytes, fields: Argv) -> bytes:
-    """An entry. One or two fields: 0.5 µs; the way for any number costs 1.4 µs for two."""
+    """An entry. One or two fields of short words: 0.4 µs; the way for any number costs 1.4 µs for two."""
     words = len(fields)
-    if words == 2:
-        name, value = fields
-        return b"*2\r\n%b*2\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n" % (id_bulk, len(name), name, len(value), value)
-    if words == 4:
-        a, b, c, d = fields
-        return b"*2\r\n%b*4\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n$%d\r\n%b\r\n" % (
-            *(id_bulk, len(a), a, len(b), b),
-            *(len(c), c, len(d), d),
-        )
+    try:
+        if words == 2:
+            name, value = fields
+            return b"".join(
+                (b"*2\r\n", id_bulk, b"*2", _LENGTHS[len(name)], name, _LENGTHS[len(value)], value, b"\r\n")
+            )
+        if words == 4:
+            a, b, c, d = fields
+            return b"".join(
+                (
+                    *(b"*2\r\n", id_bulk, b"*4", _LENGTHS[len(a)], a, _LENGTHS[len(b)], b),
+                    *(_LENGTHS[len(c)], c, _LENGTHS[len(d)], d, b"\r\n"),
+                )
+            )
+    except IndexError:  # a long word
+        pass
     if words <= 64:
         return _format(words) % (id_bulk, *chain.from_iterable(zip(map(len, fields), fields, strict=True)))
     return b"*2\r\n%b*%d\r\n%b" % (id_bulk, words, b"".join([b"$%d\r\n%b\r\n" % (len(each), each) for each in fields]))
