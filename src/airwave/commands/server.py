@@ -59,8 +59,9 @@ def time(session: Session, argv: Argv) -> bytes:
 def shutdown(session: Session, argv: Argv) -> bytes | None:
     """Stop the server: it takes no more connections, sends what waits for clients and ends.
 
-    NOW does not wait for slow clients. There is nothing to save yet, so SAVE, NOSAVE and FORCE change nothing. A stop
-    that has begun cannot be taken back: ABORT answers the error that none is in progress.
+    NOW does not wait for slow clients. What was answered is in the database already and synced by any stop, so SAVE,
+    NOSAVE and FORCE change nothing. A stop that has begun cannot be taken back: ABORT answers the error that none is in
+    progress.
 
     Reply: none, the connection is closed.
     Cost: O(N) for N connections.
