@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-# Tests that start few processes; `make test` runs all.
+# Tests that start few processes, and without those of the core that are run again over TCP; `make test` runs all.
 QUICK := tests/test_*.py tests/commands tests/oracle tests/server/test_log.py
 
 .PHONY: help run test check format docs bench fuzz crash debian clean
@@ -23,7 +23,7 @@ check: $(STAMP)  ## lint, types, structure, documents, quick tests: under a minu
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python docs/generate.py --check
-	$(BIN)/pytest -q -m "not slow" $(QUICK)
+	$(BIN)/pytest -q -m "not slow" -k 'not [tcp' $(QUICK)
 
 format: $(STAMP)  ## put the code into its form
 	$(BIN)/ruff check --fix .

@@ -238,7 +238,7 @@ def run(address: Address, examples: int, steps: int) -> None:
 
 
 def test_streams_live_as_on_redis(redis_address: Address) -> None:
-    run(redis_address, examples=40, steps=30)
+    run(redis_address, examples=15, steps=25)
 
 
 @pytest.mark.slow
