@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 pytest.register_assert_rewrite("peers", "memory")
 
@@ -17,6 +18,10 @@ from peers import Peer, SideBySide, SocketPeer
 from servers import Address, airwave_server, redis_server
 
 KINDS = ("core", "tcp", "redis")
+
+# Nothing depends on how fast the machine is just now.
+settings.register_profile("airwave", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("airwave")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import hiredis
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from protocol import SOUP, mutated
 
@@ -54,10 +54,8 @@ ARGUMENTS = st.one_of(
     st.lists(st.sampled_from(ODD) | st.binary(max_size=3), max_size=5).map(b"".join),
 )
 REQUESTS = st.lists(st.lists(ARGUMENTS, min_size=1, max_size=6), min_size=1, max_size=12)
-SLOW_OK = [HealthCheck.too_slow]
 
 
-@settings(deadline=None, suppress_health_check=SLOW_OK)
 @given(REQUESTS, PLACES)
 @example([[b"ECHO", b"\r\n*3\r\n"], [b"PING"]], [])
 @example([[b"ECHO", b"*0\r\n"], [b"PING"]], [12])
@@ -69,7 +67,7 @@ def test_requests_come_out_as_they_went_in(requests: list[list[bytes]], places: 
         assert read(*reads, b"*1\r\n$4\r\nPI", b"NG\r\n") == ([*requests, [b"PING"]], "")
 
 
-@settings(deadline=None, suppress_health_check=SLOW_OK, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(st.booleans(), st.lists(ARGUMENTS, min_size=1, max_size=4)), max_size=10), PLACES)
 def test_inline_commands_mix_with_arrays(requests: list[tuple[bool, list[bytes]]], places: list[int]) -> None:
     def inline(argv: list[bytes]) -> bytes:
@@ -89,7 +87,7 @@ def agree(data: bytes, places: list[int], *, authenticated: bool) -> None:
     assert read(*cut(data, places), authenticated=authenticated) == exact
 
 
-@settings(deadline=None, suppress_health_check=SLOW_OK, max_examples=250)
+@settings(max_examples=250)
 @given(SOUP | mutated(), PLACES, st.booleans())
 @example(b"*1\r\n*1\r\n$4\r\nPING\r\n", [], True)
 @example(b"*1\r\n$4\r\nPING\r\n*1\r\n:1\r\n", [], True)
@@ -110,7 +108,7 @@ def test_any_bytes_are_read_the_same_however_they_are_cut(data: bytes, places: l
 
 
 @pytest.mark.slow
-@settings(deadline=None, suppress_health_check=SLOW_OK, max_examples=3_000)
+@settings(max_examples=3_000)
 @given(SOUP | mutated() | st.binary(max_size=60), PLACES, st.booleans())
 def test_any_bytes_are_read_the_same_however_they_are_cut_at_length(
     data: bytes, places: list[int], authenticated: bool

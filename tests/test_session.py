@@ -5,7 +5,7 @@ import weakref
 from collections.abc import Callable, Iterator
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from memory import MemoryPeer, Node, Wire
 from peers import packed
@@ -53,7 +53,7 @@ def play(lines: list[str], *, at_once: bool, version: int, watched: bool) -> lis
     return [*(peer.reads() for peer in (alice, bob, carol, dave)), repr(sorted(calls.items())).encode()]
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=60)
+@settings(max_examples=60)
 @given(
     st.lists(st.sampled_from(LINES) | st.sampled_from(LINES[:7]), min_size=1, max_size=25),
     st.sampled_from([2, 3]),

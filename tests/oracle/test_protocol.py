@@ -32,9 +32,7 @@ def compare(address: Address, data: bytes) -> None:
     assert peer.reads() == theirs
 
 
-SETTINGS = settings(
-    deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much], max_examples=150
-)
+SETTINGS = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much], max_examples=150)
 
 
 @SETTINGS

@@ -232,7 +232,7 @@ def run(address: Address, examples: int, steps: int) -> None:
     run_state_machine_as_test(
         Streams,
         settings=settings(
-            max_examples=examples, stateful_step_count=steps, deadline=None, suppress_health_check=checks, phases=phases
+            max_examples=examples, stateful_step_count=steps, suppress_health_check=checks, phases=phases
         ),
     )
 

@@ -109,7 +109,7 @@ class PendingMachine(RuleBasedStateMachine):
 
 
 PendingMachine.TestCase.settings = settings(
-    max_examples=60, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=60, stateful_step_count=25, suppress_health_check=list(HealthCheck)
 )
 TestPending = PendingMachine.TestCase
 
