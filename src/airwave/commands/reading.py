@@ -257,11 +257,8 @@ class _OtherForm(Exception):  # noqa: N818  (an event, not a fault)
     """It is not the common form, or it is wrong."""
 
 
-@lru_cache(maxsize=256)
 def _plain(wanted: bytes, *words: bytes) -> tuple[int | None, int | None, int | None]:
     """What the common form says: COUNT, BLOCK, and the ID; None for `$`.
-
-    Remembered, because those who follow a stream all ask the same. Nothing large is: errors are not remembered.
 
     Args:
         wanted: the ID.
@@ -288,6 +285,10 @@ def _plain(wanted: bytes, *words: bytes) -> tuple[int | None, int | None, int | 
     return count, timeout_ms, position
 
 
+# Those who wait for a stream all ask the same. Nothing large is remembered: errors are not.
+_plain_of_many = lru_cache(maxsize=256)(_plain)
+
+
 def _read_one(session: Session, argv: Argv) -> bytes | None:
     """XREAD's common form, `XREAD [COUNT n] [BLOCK ms] STREAMS key ID`: a third of the cost of any form.
 
@@ -296,7 +297,8 @@ def _read_one(session: Session, argv: Argv) -> bytes | None:
     """
     if len(argv) & 1 or argv[-3] not in _STREAMS_WORD:
         raise _OtherForm
-    count, timeout_ms, position = _plain(argv[-1], *argv[1:-3])
+    plain = _plain_of_many if argv[1] in _BLOCK_WORD or len(argv) == 8 else _plain
+    count, timeout_ms, position = plain(argv[-1], *argv[1:-3])
     key = argv[-2]
     stream = _find(session, key)
     if position is None:
