@@ -24,6 +24,7 @@ LAYERS = [
     {"client"},
     {"broker"},
     {"states"},
+    {"transaction"},
     {"session"},
     {"commands"},
     {"store"},
@@ -37,6 +38,7 @@ OUTSIDE = {"asyncio", "socket", "threading", "time", "random", "os", "subprocess
 
 # Where a source file is tested that has no test file of its own name, and why.
 TESTED_BY = {
+    "transaction.py": "commands/test_transactions.py: as MULTI, WATCH and EXEC use it",
     "settings": "test_settings.py: one table, read and written through its front door",
     "commands/client_list.py": "commands/test_client.py: all of CLIENT",
     "commands/acl.py": "commands/test_server.py: two commands beside the others of the server",

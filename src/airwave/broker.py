@@ -35,7 +35,7 @@ from airwave.sweeps import Sweeps
 if TYPE_CHECKING:
     from airwave.session import Session
 
-SHARE_MAX_NS = 2_000_000
+SHARE_MAX_NS = 2_000_000  # of a turn that wrote, for the fan-out, beyond one slice
 EXPIRE_MAX = 1000  # keys that one cron removes because their time is over
 _NEVER_NS = 1 << 62
 

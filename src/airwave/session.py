@@ -12,47 +12,24 @@ end of one is the beginning of the next. Input may have to wait: because the cli
 from collections.abc import Iterator
 from itertools import chain, islice
 
-from airwave import errors, resp
+from airwave import errors
 from airwave.blocking import Wait
 from airwave.broker import Broker
 from airwave.client import CLOSED, Client, Transport
 from airwave.command import COMMANDS, NO_COMMAND, Argv, CommandStats, Entry, Table
-from airwave.database import Database
 from airwave.errors import CommandError, ProtocolError
 from airwave.request import RequestReader
 from airwave.resp import RESP2, RESP3, Encoder
 from airwave.settings import BufferLimit
 from airwave.states import Held, State, normal_entry, rejection, table_for
 from airwave.streams.chunk import Cold
+from airwave.transaction import Transaction, Watch
 
 # Before AUTH Redis cuts a client off that lets more than 1 KB wait behind the 16 KB of its reply buffer.
 _UNAUTHENTICATED_OUTPUT = BufferLimit(hard_bytes=17 * 1024, soft_bytes=0, soft_seconds=0)
 
 
 _NOTHING: Iterator[Argv] = iter(())  # nothing waits behind the command that blocks a client
-
-
-class Transaction:
-    """What stands between MULTI and EXEC.
-
-    Attributes:
-        commands: what is queued, checked already.
-        broken: a command was refused while queuing: EXEC will discard all.
-    """
-
-    def __init__(self) -> None:
-        self.commands: list[tuple[Entry, Argv]] = []
-        self.broken = False
-        self.size = 0  # bytes held by the arguments
-
-    def queue(self, session: "Session", argv: Argv) -> bytes | None:
-        """Keep a command for EXEC."""
-        self.size += sum(map(len, argv))
-        if self.size > session.broker.limits.buffer_max:
-            session.close_over_query_limit(self.size)
-            return None
-        self.commands.append((normal_entry(session.broker, session.command_name(argv)), argv))
-        return resp.QUEUED
 
 
 class Session(Client):
@@ -83,7 +60,6 @@ class Session(Client):
         "table",
         "transaction",
         "wait",
-        "watch_broken",
         "watched",
     )
 
@@ -93,8 +69,7 @@ class Session(Client):
         self.encoder: Encoder = RESP2
         self.requests = RequestReader(broker.limits, authenticated=self.authenticated)
         self.transaction: Transaction | None = None
-        self.watched: dict[tuple[Database, bytes], bool] | None = None  # keys, and whether their time was over already
-        self.watch_broken = False  # a watched key has changed
+        self.watched: Watch | None = None
         self.wait: Wait | None = None  # the command that blocks it
         self.database = broker.keyspace.databases[0]
         self.active_ns = self.created_ns
@@ -153,41 +128,21 @@ class Session(Client):
     def watch(self, keys: Argv) -> None:
         """WATCH: EXEC is to fail if one of these keys changes."""
         if self.watched is None:
-            self.watched = {}
-        database = self.database
-        for key in keys:
-            if (database, key) not in self.watched:
-                value = database.values.get(key)
-                gone = value is not None and 0 < value.expires_ms <= self.broker.keyspace.now_ms()
-                self.watched[database, key] = gone
-                database.watch(key, self)
+            self.watched = Watch()
+        self.watched.add(self.database, keys, self.broker.keyspace.now_ms())
 
     def stop_watching(self) -> None:
         """Forget the watched keys."""
-        watched, self.watched = self.watched, None
-        self.watch_broken = False
-        for database, key in watched or ():
-            database.unwatch(key, self)
-
-    @property
-    def watch_failed(self) -> bool:
-        """Whether a watched key has changed, or its time has come, since WATCH."""
-        if self.watch_broken or not self.watched:
-            return self.watch_broken
-        now_ms = self.broker.keyspace.now_ms()
-        for (database, key), gone in self.watched.items():
-            value = database.values.get(key)
-            if value is not None and 0 < value.expires_ms <= now_ms and not gone:
-                return True
-        return False
+        if self.watched is not None:
+            self.watched.end()
+            self.watched = None
 
     def end_transaction(self) -> Transaction:
         """EXEC or DISCARD; watched keys are forgotten as well."""
         transaction = self.transaction
         assert transaction is not None
         self.transaction = None
-        if self.watched is not None:
-            self.stop_watching()
+        self.stop_watching()
         self.choose_table()
         return transaction
 

@@ -32,7 +32,8 @@ def test_pages_that_do_not_are_taken_as_they_are() -> None:
 
 def test_rows_that_are_newer_than_the_journal_do_no_harm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rows, "JOURNAL_ROWS_MAX", 3)
-    monkeypatch.setattr(rows, "CUT_MAX", 0)  # nothing is ever deleted of the journal
+    for most in ("CUT_MAX", "CUT_IDLE_MAX"):  # nothing is ever deleted of the journal
+        monkeypatch.setattr(rows, most, 0)
     with world(tmp_path) as made:
         for number in range(1, 300):
             made.do(f"XADD s {number}-0 f v")

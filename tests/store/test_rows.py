@@ -28,6 +28,20 @@ def test_the_journal_is_cut_once_all_is_written(tmp_path: Path, monkeypatch: pyt
         assert made.on_disk() == made.contents()
 
 
+def test_the_journal_is_cut_a_few_rows_at_a_time_while_others_write(tmp_path: Path) -> None:
+    with world(tmp_path) as made:
+        for number in range(200):
+            made.do(f"SET key {number}")
+        made.journal._rows.hurry()
+        made.do("SET key v")
+        assert 200 - rows.CUT_MAX <= made.rows("journal") <= 201
+        made.do("SET key w")
+        assert 200 - 2 * rows.CUT_MAX <= made.rows("journal") <= 202 - rows.CUT_MAX
+        made.commit()  # nobody waits for this one
+        assert made.rows("journal") <= 2
+        assert made.on_disk() == made.contents()
+
+
 def test_a_long_journal_by_bytes_is_cut_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rows, "JOURNAL_BYTES_MAX", 10_000)
     with world(tmp_path) as made:

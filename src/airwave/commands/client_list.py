@@ -45,7 +45,7 @@ def describe(session: Session) -> bytes:
         "psub": len(session.patterns),
         "ssub": len(session.shard_channels),
         "multi": -1 if session.transaction is None else len(session.transaction.commands),
-        "watch": len(session.watched or ()),
+        "watch": 0 if session.watched is None else len(session.watched.keys),
         "qbuf": session.requests.buffered_bytes,
         "qbuf-free": 0,
         "argv-mem": 0,

@@ -46,7 +46,7 @@ def exec_(session: Session, argv: Argv) -> bytes:
     del argv
     if session.transaction is None:
         raise errors.nested("exec")
-    failed = session.watch_failed
+    failed = session.watched is not None and session.watched.failed(session.broker.keyspace.now_ms())
     transaction = session.end_transaction()
     if transaction.broken:
         raise errors.EXEC_ABORT

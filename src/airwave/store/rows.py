@@ -28,6 +28,7 @@ DELETE_NS = 100_000  # what one commit spends on it, times the slices
 DELETE_SLICES_MAX = 20  # one for each 64 rows
 DELETE_IDLE_NS = 1_000_000  # when nothing else is in the commit
 CUT_MAX = 32  # journal rows deleted in one commit
+CUT_IDLE_MAX = 512  # when nothing else is in the commit
 VALUES_LOOKED_AT = 1000  # of flushed spaces, in one commit
 
 _PUT_KEY = "INSERT OR REPLACE INTO keys VALUES (?, ?, ?)"
@@ -138,7 +139,7 @@ class Rows:
         if self._must_absorb():
             self._absorb()
         if self._must_cut():
-            self._cut()
+            self._cut(CUT_IDLE_MAX if idle else CUT_MAX)
         if self._suspects:
             self._look_for_dead()
         if self._chunks_gone or self._rows_gone or self._pages_gone or self._dead:
@@ -260,11 +261,11 @@ class Rows:
     def _must_cut(self) -> bool:
         return bool(self._journal) and self._journal[0][0] < self._cut_below
 
-    def _cut(self) -> None:
-        """Delete journal rows that nobody needs, a few: those of a second at once would hold the loop for 2 ms."""
+    def _cut(self, most: int) -> None:
+        """Delete journal rows that nobody needs, a few: 500 of them take 2 ms."""
         journal, below = self._journal, self._cut_below
         last = 0
-        for _ in range(CUT_MAX):
+        for _ in range(most):
             if not journal or journal[0][0] >= below:
                 break
             last, size = journal.popleft()

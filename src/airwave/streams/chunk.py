@@ -184,7 +184,7 @@ class OpenChunk:
     """The newest chunk of a stream. Deleted entries leave its lists.
 
     Attributes:
-        id_list, entry_list_: one item for each entry.
+        members, items: the ID of each entry, and the entry, encoded.
         journaled: how many entries at the beginning the journal knows already.
         size: bytes of the entries.
         number: the storage's number for it; 0: it has none yet.
@@ -194,8 +194,8 @@ class OpenChunk:
 
     def __init__(self) -> None:
         self.number = 0
-        self.members: list[int] = []  # IDs
-        self.items: list[bytes] = []  # encoded entries
+        self.members: list[int] = []
+        self.items: list[bytes] = []
         self.size = 0
         self.journaled = 0
 

@@ -169,7 +169,7 @@ class Stream(Value):
         Raises:
             Cold: see `Journal.fetch`.
         """
-        # One XRANGE comes here: written for speed, it asks for chunks one by one, and only if one is not in memory
+        # Every read comes here: written for speed, it asks for chunks one by one, and only if one is not in memory
         # finds out first which it will need.
         sealed, tail = self.sealed, self.tail
         members = tail.members
