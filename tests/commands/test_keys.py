@@ -302,6 +302,16 @@ def test_keyspace_notifications(peers):
         bob.gets_nothing()
 
 
+@pytest.mark.unlike_redis_7_0("7.0 looks for the key of an XREAD twice, and tells so twice")
+def test_reading_a_stream_that_is_not_there_is_one_miss(peers):
+    alice, bob = peers(2)
+    alice.do("CONFIG SET notify-keyspace-events Km", "OK")
+    bob.do("SUBSCRIBE __keyspace@0__:none", lambda reply: reply[2] == 1)
+    alice.do("XREAD STREAMS none 0", None)
+    bob.gets(["message", "__keyspace@0__:none", "keymiss"])
+    bob.gets_nothing()
+
+
 def test_notifications_name_the_database_and_new_keys_come_first(peers):
     alice, bob = peers(2)
     alice.do("CONFIG SET notify-keyspace-events Egn", "OK")
