@@ -1,0 +1,1 @@
+"""`airwave.Bus`: events and workers over Pub/Sub and streams."""

@@ -1,0 +1,1 @@
+"""`airwave.Cache`: local caches that are invalidated over a channel."""

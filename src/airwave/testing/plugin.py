@@ -1,0 +1,1 @@
+"""Fixtures for those who test with Airwave (an entry point of pytest)."""
