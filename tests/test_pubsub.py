@@ -6,12 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airwave import glob
-from airwave.pubsub import PubSub, Subscriber
+from airwave.pubsub import Head, PubSub, Subscriber
+from airwave.resp import RESP2, RESP3
 
 
 def make(*, resp3: bool = False) -> Subscriber:
     subscriber = Subscriber()
-    subscriber.resp3 = resp3
+    subscriber.format = RESP3 if resp3 else RESP2
     return subscriber
 
 
@@ -25,6 +26,27 @@ def test_a_message_is_encoded_once_for_each_format() -> None:
     assert crowd[0].out == [b"*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nx\r\n"]
     assert crowd[1].out == [b">3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nx\r\n"]
     assert (pubsub.deliveries, pubsub.delivered_bytes) == (10, 10 * len(crowd[0].out[0]))
+
+
+class Pairs:
+    """A format whose frames are no bytes."""
+
+    def message_head(self, kind: bytes, *names: bytes) -> Head:
+        return lambda message: (kind, *names, message)
+
+
+def test_a_format_may_make_frames_of_its_own() -> None:
+    pubsub = PubSub(deque())
+    crowd = [make() for _ in range(3)]
+    crowd[0].format = crowd[1].format = Pairs()
+    for subscriber in crowd:
+        pubsub.subscribe(subscriber, b"a")
+    pubsub.psubscribe(crowd[0], b"?")
+    assert pubsub.publish(b"a", b"x") == 4
+    assert crowd[0].out == [(b"message", b"a", b"x"), (b"pmessage", b"?", b"a", b"x")]
+    assert crowd[0].out[0] is crowd[1].out[0]
+    assert crowd[2].out == [b"*3\r\n$7\r\nmessage\r\n$1\r\na\r\n$1\r\nx\r\n"]
+    assert pubsub.delivered_bytes == 3 * len(b"x") + len(crowd[2].out[0])
 
 
 def test_who_had_nothing_waiting_joins_the_fan_out_once() -> None:
@@ -99,9 +121,9 @@ def test_routes_are_never_stale(steps: list[tuple[str, int, int]], route_cache_m
             assert pubsub.publish(channel, b"x") == sum(expected)
             assert [len(each.out) for each in crowd] == expected
             mark = {True: b">", False: b"*"}
-            assert all(frame[:1] == mark[each.resp3] for each in crowd for frame in each.out)
+            assert all(frame[:1] == mark[each.format is RESP3] for each in crowd for frame in each.out)
         elif what == "format":
-            pubsub.change_format(subscriber, resp3=not subscriber.resp3)
+            pubsub.change_format(subscriber, RESP2 if subscriber.format is RESP3 else RESP3)
         elif what == "forget":
             pubsub.unsubscribe_all(subscriber)
             mine.clear()

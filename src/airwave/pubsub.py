@@ -11,9 +11,22 @@ The loop in `deliver` is the hottest of the program. Whoever adds something to i
 
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Protocol
 
 from airwave import glob
-from airwave.resp import RESP2, RESP3
+from airwave.resp import RESP2
+
+Head = bytes | Callable[[bytes], Any]
+"""What makes a frame of a message: the bytes in front of the payload, which follows as a bulk string; or a function
+that gives whatever the subscribers of that format want to find in `out`."""
+
+
+class Format(Protocol):
+    """A wire format; RESP2 and RESP3 are two."""
+
+    def message_head(self, kind: bytes, *names: bytes) -> Head:
+        """See `resp.Encoder.message_head`."""
+
 
 Subscriptions = dict[bytes, "Topic"]
 _NONE: Subscriptions = {}
@@ -24,15 +37,15 @@ class Subscriber:
 
     Attributes:
         out: encoded frames and replies that wait to be written, oldest first. Frames are shared between subscribers.
-        resp3: which of the two formats it reads.
+        format: in which it reads messages.
         channels, patterns, shard_channels: name to topic, in the order of subscription.
     """
 
-    __slots__ = ("channels", "out", "patterns", "resp3", "shard_channels")
+    __slots__ = ("channels", "format", "out", "patterns", "shard_channels")
 
     def __init__(self) -> None:
         self.out: list[bytes] = []
-        self.resp3 = False
+        self.format: Format = RESP2
         # Most clients never subscribe and most subscribers to one kind: the dicts are made on first use.
         self.channels: Subscriptions = _NONE
         self.patterns: Subscriptions = _NONE
@@ -51,29 +64,28 @@ class Subscriber:
 class Topic:
     """One channel or pattern and its subscribers in the order they came, by format."""
 
-    __slots__ = ("matches", "resp2", "resp3")
+    __slots__ = ("formats", "matches")
 
     def __init__(self, matches: Callable[[bytes], bool]) -> None:
         self.matches = matches  # whether a channel's messages come here
-        self.resp2: dict[Subscriber, None] = {}
-        self.resp3: dict[Subscriber, None] = {}
+        self.formats: dict[Format, dict[Subscriber, None]] = {}
 
     def __len__(self) -> int:
-        return len(self.resp2) + len(self.resp3)
+        return sum(map(len, self.formats.values()))
 
     def add(self, subscriber: Subscriber) -> bool:
         """Let it have messages from now on, in its format; true if it is the first there: routes lack that leg."""
-        subscribers = self.resp3 if subscriber.resp3 else self.resp2
+        subscribers = self.formats.setdefault(subscriber.format, {})
         subscribers[subscriber] = None
         return len(subscribers) == 1
 
     def remove(self, subscriber: Subscriber) -> None:
-        """Stop it; `subscriber.resp3` must be what it was when added."""
-        del (self.resp3 if subscriber.resp3 else self.resp2)[subscriber]
+        """Stop it; `subscriber.format` must be what it was when added."""
+        del self.formats[subscriber.format][subscriber]
 
 
 # One topic in one format: the frame's head, and who gets it. The dict is the topic's own, so it stays true.
-Leg = tuple[bytes, dict[Subscriber, None]]
+Leg = tuple[Head, dict[Subscriber, None]]
 Route = tuple[Leg, ...]
 
 _HEADERS = tuple(b"$%d\r\n" % size for size in range(4096))
@@ -81,10 +93,9 @@ _CACHED_NAME_BYTES_MAX = 512  # a route of a longer channel is not kept, so that
 
 
 def _legs(topic: Topic, kind: bytes, *names: bytes) -> Iterator[Leg]:
-    if topic.resp2:
-        yield RESP2.message_head(kind, *names), topic.resp2
-    if topic.resp3:
-        yield RESP3.message_head(kind, *names), topic.resp3
+    for wire_format, subscribers in topic.formats.items():
+        if subscribers:
+            yield wire_format.message_head(kind, *names), subscribers
 
 
 class PubSub:
@@ -140,7 +151,11 @@ class PubSub:
         queue = self.fan_out.append
         receivers = 0
         for head, subscribers in route:
-            frame = b"".join((head, header, message, b"\r\n"))
+            if isinstance(head, bytes):
+                frame = b"".join((head, header, message, b"\r\n"))
+                frame_size = len(frame)
+            else:
+                frame, frame_size = head(message), size
             for subscriber in subscribers:
                 out = subscriber.out
                 if not out:
@@ -148,7 +163,7 @@ class PubSub:
                 out.append(frame)
             count = len(subscribers)
             receivers += count
-            self.delivered_bytes += len(frame) * count
+            self.delivered_bytes += frame_size * count
         self.deliveries += receivers
         return receivers
 
@@ -245,12 +260,12 @@ class PubSub:
         for channel in list(subscriber.shard_channels):
             self.sunsubscribe(subscriber, channel)
 
-    def change_format(self, subscriber: Subscriber, *, resp3: bool) -> None:
-        """Let a client that said HELLO go on in the other format."""
+    def change_format(self, subscriber: Subscriber, wire_format: Format) -> None:
+        """Let a client that said HELLO go on in another format."""
         topics = [*subscriber.channels.values(), *subscriber.patterns.values(), *subscriber.shard_channels.values()]
         for topic in topics:
             topic.remove(subscriber)
-        subscriber.resp3 = resp3
+        subscriber.format = wire_format
         for topic in topics:
             topic.add(subscriber)
         if topics:

@@ -92,7 +92,7 @@ class Session(Client):
         elif self.transaction is not None:
             name = "multi"
         elif self.is_subscriber:
-            name = "resp3-subscriber" if self.resp3 else "resp2-subscriber"
+            name = "resp3-subscriber" if self.encoder is RESP3 else "resp2-subscriber"
         else:
             name = "normal"
         broker = self.broker
@@ -111,8 +111,8 @@ class Session(Client):
 
     def set_protocol(self, version: int) -> None:
         """HELLO 2 or 3."""
-        self.broker.pubsub.change_format(self, resp3=version == 3)
         self.encoder = RESP3 if version == 3 else RESP2
+        self.broker.pubsub.change_format(self, self.encoder)
         self.choose_table()
 
     def authenticate(self) -> None:

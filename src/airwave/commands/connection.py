@@ -31,7 +31,7 @@ def ping(session: Session, argv: Argv) -> bytes:
     """
     if len(argv) > 2:
         raise errors.wrong_arity("ping")
-    if session.is_subscriber and not session.resp3:
+    if session.is_subscriber and session.encoder.version == 2:
         return resp.bulks([b"pong", argv[1] if len(argv) == 2 else b""])
     return resp.bulk(argv[1]) if len(argv) == 2 else resp.PONG
 

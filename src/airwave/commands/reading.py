@@ -139,7 +139,7 @@ class Reply:
     """
 
     def __init__(self, session: Session, options: Options) -> None:
-        self._resp3 = session.resp3
+        self._resp3 = session.encoder.version == 3
         self._count = options.count
         self._left = options.maxcount
         self._room = options.maxsize
@@ -305,7 +305,7 @@ def _read_one(session: Session, argv: Argv) -> bytes | None:
         position = stream.last_id if stream is not None else 0
         argv = [*argv[:-1], entry_ids.text(position)]
     if stream is not None and position < stream.last_id and (spans := stream.spans(position + 1, ID_MAX, count)):
-        head = b"%1\r\n" if session.resp3 else b"*1\r\n*2\r\n"
+        head = b"%1\r\n" if session.encoder.version == 3 else b"*1\r\n*2\r\n"
         return b"%b$%d\r\n%b\r\n*%d\r\n%b" % (head, len(key), key, count_of(spans), bytes_of(spans))
     if timeout_ms is None:
         return session.encoder.null_array
