@@ -18,39 +18,27 @@ from airwave.settings import Settings
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
-class LoopHost:
-    """A host on an asyncio event loop.
+class ProcessHost:
+    """What every host of a process has: time, a log, and what the process uses.
 
     Args:
         settings: for `rewrite_config`.
-        loop: where ticks run.
-        tick: `Broker.tick`; set once the broker exists.
         stop: called with `now=` when a client asks for SHUTDOWN.
     """
 
-    def __init__(self, settings: Settings, loop: asyncio.AbstractEventLoop, stop: Callable[[bool], None]) -> None:
+    def __init__(self, settings: Settings, stop: Callable[[bool], None]) -> None:
         self.pid = os.getpid()
         self.run_id = secrets.token_hex(20)
         self.clock = time.perf_counter_ns
         self.wall = time.time
         self.sleep = time.sleep
         self.log = log.event
-        self.tick: Callable[[], None] = lambda: None
         self._settings = settings
-        self._loop = loop
         self._stop = stop
 
     def wall_ms(self) -> int:
         """See `Host`."""
         return time.time_ns() // 1_000_000
-
-    def wake(self) -> None:
-        """See `Host`."""
-        self._loop.call_soon(self.tick)
-
-    def wake_after(self, delay_s: float) -> None:
-        """See `Host`."""
-        self._loop.call_later(delay_s, self.tick)
 
     def shutdown(self, *, now: bool) -> None:
         """See `Host`."""
@@ -90,6 +78,31 @@ class LoopHost:
             "os": f"{platform.system()} {platform.release()} {platform.machine()}",
             "executable": sys.executable,
         }
+
+
+class LoopHost(ProcessHost):
+    """A host on an asyncio event loop.
+
+    Args:
+        settings, stop: see `ProcessHost`.
+        loop: where ticks run.
+
+    Attributes:
+        tick: `Broker.tick`; set once the broker exists.
+    """
+
+    def __init__(self, settings: Settings, loop: asyncio.AbstractEventLoop, stop: Callable[[bool], None]) -> None:
+        super().__init__(settings, stop)
+        self.tick: Callable[[], None] = lambda: None
+        self._loop = loop
+
+    def wake(self) -> None:
+        """See `Host`."""
+        self._loop.call_soon(self.tick)
+
+    def wake_after(self, delay_s: float) -> None:
+        """See `Host`."""
+        self._loop.call_later(delay_s, self.tick)
 
 
 def _rss_bytes() -> int:
