@@ -4,11 +4,13 @@
     python docs/generate.py --check    writes nothing; exits 1 and names the pages that are not current
 
 `PAGES` has a function for each page: it gets the page's text as it is and gives it as it must be. A page is made whole
-(settings, commands), or only what stands between its bench marks (README, benchmarks): two for each suite.
+(settings, commands), or only what stands between its marks: the benchmark (README, benchmarks), two marks for each
+suite, and the table of libraries (compatibility).
 """
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -24,9 +26,11 @@ from airwave.settings import Setting, Settings
 ROOT = Path(__file__).parent.parent
 RESULTS = Path("bench/results/pubsub.json")
 STREAMS_RESULTS = Path("bench/results/streams.json")
+LIBRARIES = Path("tests/compat/libraries/results.json")
 
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 STREAMS_BEGIN, STREAMS_END = "<!-- bench:streams:begin -->", "<!-- bench:streams:end -->"
+LIBRARIES_BEGIN, LIBRARIES_END = "<!-- libraries:begin -->", "<!-- libraries:end -->"
 
 Page = Callable[[str], str]
 Results = dict[Path, report.Result | None]
@@ -266,12 +270,28 @@ def with_bench(page: str, results: Results) -> str:
     return _between(page, STREAMS_BEGIN, STREAMS_END, bench_section(results[STREAMS_RESULTS], STREAMS_RESULTS))
 
 
-def _between(page: str, begin: str, end: str, text: str) -> str:
-    before, found, rest = page.partition(begin)
-    _, found_too, after = rest.partition(end)
-    if not found or not found_too:
-        raise ValueError(f"needs the marks {begin} and {end}")
-    return f"{before}{begin}\n{text}{end}{after}"
+# --- libraries --------------------------------------------------------------------------------------------------------
+
+_LIBRARIES_HEAD = ("library", "version", "works", "is missing")
+
+
+def libraries_table(path: Path) -> str:
+    """The rows that the tests with other people's libraries keep in `path`, in its order."""
+    rows = json.loads(path.read_text(encoding="utf-8"))
+    lines = [_table_row(_LIBRARIES_HEAD), "|---|---|---|---|\n"]
+    for row in rows:
+        name = row["library"] if row["language"] == "Python" else f"{row['library']} ({row['language']})"
+        lines.append(_table_row([name, row["version"], row["tested"], row["missing"] or "–"]))
+    return "".join(lines)
+
+
+def with_libraries(page: str, path: Path) -> str:
+    """`page` with the table of libraries between its marks.
+
+    Raises:
+        ValueError: it has no marks.
+    """
+    return _between(page, LIBRARIES_BEGIN, LIBRARIES_END, libraries_table(path))
 
 
 # --- writing and checking ---------------------------------------------------------------------------------------------
@@ -288,8 +308,17 @@ def pages(root: Path) -> dict[str, Page]:
         "docs/settings.md": settings_page,
         "docs/commands.md": commands_page,
         "docs/benchmarks.md": lambda page: with_bench(page, results),
+        "docs/compatibility.md": lambda page: with_libraries(page, root / LIBRARIES),
         "README.md": lambda page: with_bench(page, results),
     }
+
+
+def _between(page: str, begin: str, end: str, text: str) -> str:
+    before, found, rest = page.partition(begin)
+    _, found_too, after = rest.partition(end)
+    if not found or not found_too:
+        raise ValueError(f"needs the marks {begin} and {end}")
+    return f"{before}{begin}\n{text}{end}{after}"
 
 
 def _kept(path: Path) -> report.Result | None:

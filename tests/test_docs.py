@@ -3,6 +3,7 @@
 import ast
 import configparser
 import inspect
+import json
 import re
 import runpy
 import shlex
@@ -39,6 +40,9 @@ def copy(tmp_path: Path) -> Path:
     shutil.copytree(ROOT / "docs", tmp_path / "docs")
     shutil.copy(ROOT / "README.md", tmp_path)
     shutil.copytree(ROOT / "bench", tmp_path / "bench")
+    libraries = tmp_path / generate["LIBRARIES"]
+    libraries.parent.mkdir(parents=True)
+    shutil.copy(ROOT / generate["LIBRARIES"], libraries)
     return tmp_path
 
 
@@ -131,6 +135,19 @@ def test_the_benchmark_goes_between_its_marks(copy: Path, capsys: pytest.Capture
     capsys.readouterr()
     assert main([], copy) == 1
     assert "not a result of airwave bench" in capsys.readouterr().err
+
+
+def test_the_table_of_libraries_is_what_their_tests_kept(copy: Path) -> None:
+    main, page = generate["main"], copy / "docs" / "compatibility.md"
+    rows = [
+        {"library": "one", "version": "1.2", "language": "Python", "tested": "a|b", "missing": ""},
+        {"library": "two", "version": "3", "language": "JavaScript", "tested": "c", "missing": "d"},
+    ]
+    (copy / generate["LIBRARIES"]).write_text(json.dumps(rows))
+    assert main(["--check"], copy) == 1
+    assert main([], copy) == 0
+    assert "| one | 1.2 | a\\|b | – |\n| two (JavaScript) | 3 | c | d |\n<!-- libraries:end -->" in page.read_text()
+    assert main(["--check"], copy) == 0
 
 
 # --- what pages refer to ----------------------------------------------------------------------------------------------
