@@ -1,0 +1,91 @@
+"""Connections of redis-py to an embedded engine: only how they connect is ours.
+
+Pools, pipelines, Pub/Sub, timeouts, retries and parsers are redis-py's, and see no difference. They can be used
+wherever a `connection_class` is taken:
+
+    redis.Redis(connection_pool=redis.ConnectionPool(connection_class=EmbeddedConnection, engine="memory://"))
+"""
+
+from typing import Any
+
+from redis import exceptions
+from redis._parsers import _HiredisParser
+from redis.asyncio.connection import AbstractConnection as AbstractAsyncConnection
+from redis.connection import AbstractConnection
+
+from airwave.embedded.async_pipe import AsyncPipe
+from airwave.embedded.sync_pipe import PipeSocket
+
+# What a library may give that has a server in mind; there is no address here.
+_OF_SOCKETS = ("host", "port", "path", "socket_keepalive", "socket_keepalive_options", "socket_type")
+
+
+def _pieces(connection: Any) -> list[tuple[str, Any]]:
+    pieces = [("engine", connection.engine), ("db", connection.db)]
+    if connection.client_name:
+        pieces.append(("client_name", connection.client_name))
+    return pieces
+
+
+class EmbeddedConnection(AbstractConnection):
+    """A synchronous connection.
+
+    Args:
+        engine: the engine's URL.
+        options: redis-py's; those about addresses are left aside.
+    """
+
+    def __init__(self, engine: str = "memory://", **options: Any) -> None:
+        self.engine = engine
+        for name in _OF_SOCKETS:
+            options.pop(name, None)
+        super().__init__(**options)
+
+    def repr_pieces(self) -> list[tuple[str, Any]]:
+        """See redis-py."""
+        return _pieces(self)
+
+    def _connect(self) -> PipeSocket:
+        return PipeSocket(self.engine, self.socket_timeout)
+
+    def _host_error(self) -> str:
+        return self.engine
+
+    def can_read(self, timeout: float = 0) -> bool:
+        """See redis-py, whose parser with hiredis would poll a file descriptor."""
+        parser = self._parser
+        if not isinstance(parser, _HiredisParser) or hasattr(parser, "_next_response"):  # of redis-py 6: it reads
+            return bool(super().can_read(timeout))
+        if not self._sock:
+            self.connect()  # type: ignore[no-untyped-call]
+        sock: Any = self._sock
+        if parser._reader.has_data():
+            return True
+        if not sock.poll(timeout):
+            return False
+        if sock.at_end:
+            self.disconnect()  # type: ignore[no-untyped-call]
+            raise exceptions.ConnectionError("Connection closed by server.")
+        return True
+
+
+class AsyncEmbeddedConnection(AbstractAsyncConnection):
+    """A connection for asyncio; otherwise as `EmbeddedConnection`."""
+
+    def __init__(self, *, engine: str = "memory://", **options: Any) -> None:
+        self.engine = engine
+        for name in _OF_SOCKETS:
+            options.pop(name, None)
+        super().__init__(**options)
+
+    def repr_pieces(self) -> list[tuple[str, Any]]:
+        """See redis-py."""
+        return _pieces(self)
+
+    async def _connect(self) -> None:
+        pipe = AsyncPipe(self.engine)
+        self._reader = pipe.reader
+        self._writer = pipe.writer  # type: ignore[assignment]
+
+    def _host_error(self) -> str:
+        return self.engine
