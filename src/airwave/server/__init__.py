@@ -1,5 +1,5 @@
 """The server: sockets, time, signals and files around the core."""
 
-from airwave.server.node import run
+from airwave.server.process import run
 
 __all__ = ["run"]

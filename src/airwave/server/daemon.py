@@ -8,7 +8,7 @@ _PROBLEM_MAX = 4096  # bytes; a pipe takes that much in one piece
 
 
 class Report:
-    """What the child in the background tells the parent, once."""
+    """What a child tells its parent, once."""
 
     def __init__(self, pipe: int) -> None:
         self._pipe = pipe
@@ -28,6 +28,11 @@ class Report:
             self._pipe = -1
 
 
+def problem(said: bytes) -> str | None:
+    """What a child has reported: None when it serves; empty when it ended without a word."""
+    return None if said == _SERVING else said.decode("utf-8", "replace")
+
+
 def detach() -> Report | str:
     """Go on in a child of its own session, without a terminal.
 
@@ -40,9 +45,8 @@ def detach() -> Report | str:
         os.close(writing)
         with open(reading, "rb") as pipe:
             said = pipe.read()
-        if said == _SERVING:
-            return ""
-        return said.decode("utf-8", "replace") or "the server ended while it started"
+        found = problem(said)
+        return "" if found is None else found or "the server ended while it started"
     os.close(reading)
     os.setsid()
     null = os.open(os.devnull, os.O_RDWR)

@@ -15,7 +15,7 @@ from airwave.store.schema import FILE
 def open_journal(
     settings: Settings, loop: asyncio.AbstractEventLoop, on_fetched: Callable[[], None]
 ) -> SqliteJournal | None:
-    """The journal in the working directory; None when the node keeps its data in memory only.
+    """The journal in `dir`; None when the node keeps its data in memory only.
 
     Raises:
         SettingsError: it cannot be opened.
@@ -29,12 +29,12 @@ def open_journal(
 
     settings.on_change("appendonly", refuse)
     if not settings.appendonly:
-        if Path(FILE).exists():
+        if Path(settings.dir, FILE).exists():
             log.event("warning", f"{FILE} is here, but is not used: appendonly is no", dir=settings.dir)
         return None
     try:
         journal = SqliteJournal(
-            Path.cwd(),
+            Path(settings.dir),
             fsync=settings.appendfsync,
             memory_bytes=settings.stream_memory,
             call_soon=loop.call_soon_threadsafe,
