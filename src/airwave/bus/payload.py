@@ -52,11 +52,30 @@ def encode(value: Any) -> bytes:
         raise TypeError(f"a payload of type {type(value).__name__} cannot be written as JSON: {error}") from error
 
 
+Kind = Literal["json", "text", "bytes"]
+
+
+def kind_of(value: Any) -> Kind:
+    """In which of the three ways `encode` writes a value."""
+    if isinstance(value, str) and not isinstance(value, enum.Enum):
+        return "text"
+    return "bytes" if isinstance(value, bytes | bytearray | memoryview) else "json"
+
+
+def decode_kind(data: bytes, kind: Kind) -> Any:
+    """The value of a payload of which nothing is known but how it was written.
+
+    Raises:
+        PayloadError: it was not.
+    """
+    return _OF_KIND[kind](data)
+
+
 def decoder(annotation: Any) -> Decoder:
     """What reads payloads for a parameter.
 
     Args:
-        annotation: the parameter's, resolved. `typing.Any` takes whatever is JSON.
+        annotation: the parameter's, resolved. `Any` and `object` take whatever is JSON.
 
     Returns:
         A function from bytes to the value. It raises PayloadError and nothing else.
@@ -64,6 +83,7 @@ def decoder(annotation: Any) -> Decoder:
     Raises:
         TypeError: no payload can be read as this.
     """
+    annotation = Any if annotation is object else annotation
     read = _reader(annotation)
     expected = _name(annotation)
     hint = "; annotate the parameter with str or bytes to get payloads as they are" if annotation is Any else ""
@@ -147,3 +167,6 @@ def _decode_model(cls: Any, value: Any) -> Any:
     if is_pydantic(cls):
         return cls.__pydantic_validator__.validate_python(value)
     raise NotImplementedError(f"nothing is known about objects of type {_name(cls)}")
+
+
+_OF_KIND: dict[Kind, Decoder] = {"json": decoder(Any), "text": decoder(str), "bytes": decoder(bytes)}

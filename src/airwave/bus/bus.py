@@ -1,0 +1,421 @@
+"""`airwave.Bus`: typed event handlers, workers, requests.
+
+This file is the front: what is registered, and the life of it all. What is done is in `events`, `requests`, `worker`
+and `sending`.
+
+    made --start--> running --stop--> made        the client belongs to the event loop that first used it, until stop
+"""
+
+import asyncio
+import functools
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, Self, TypeVar, overload
+
+import redis.asyncio
+
+import airwave.asyncio
+from airwave.bus.backoff import Backoff
+from airwave.bus.entry import Entry
+from airwave.bus.events import Events, EventStats
+from airwave.bus.handler import Handler
+from airwave.bus.hooks import Failure, Gap, Hooks, Message
+from airwave.bus.lane import WhenFull
+from airwave.bus.payload import encode
+from airwave.bus.requests import Requests, Responder
+from airwave.bus.sending import send
+from airwave.bus.stats import Stats, total
+from airwave.bus.template import Template
+from airwave.bus.worker import Worker
+
+logger = logging.getLogger("airwave.bus")
+
+T = TypeVar("T")
+F = TypeVar("F", bound=Callable[..., Any])
+ErrorHook = TypeVar("ErrorHook", bound=Callable[[Failure], Any])
+GapHook = TypeVar("GapHook", bound=Callable[[Gap], Any])
+
+
+@dataclass(frozen=True, slots=True)
+class BusStats:
+    """What a bus has done so far.
+
+    Attributes:
+        events: of `on` and `reply` handlers.
+        workers: the sum of all workers.
+    """
+
+    events: EventStats
+    workers: Stats
+
+
+class Bus:
+    """Events, workers and requests over any server that speaks Redis.
+
+    Handlers are registered first, then the bus is started: `async with bus`, `await bus.start()` or `bus.run()`.
+    `publish`, `send` and `request` work without a start as well; `stop` is needed then, too, to close the connections.
+
+    Args:
+        url: as of `airwave.connect`: `memory://`, `file:///folder`, `redis://`, `rediss://`, `unix://`.
+        client: a client of redis-py's asyncio side to use instead of a URL. It is not closed by the bus.
+        grace: seconds that handlers have to finish when the bus is stopped; then they are cancelled.
+        options: redis-py's, for the client that is made.
+
+    Raises:
+        TypeError: both a URL and a client.
+    """
+
+    def __init__(
+        self, url: str | None = None, *, client: redis.asyncio.Redis | None = None, grace: float = 30.0, **options: Any
+    ) -> None:
+        if client is not None and (url is not None or options):
+            raise TypeError("Bus takes a URL with options, or a client; not both")
+        self._connect = functools.partial(airwave.asyncio.connect, url or "memory://", **options)
+        self._own = client is None
+        self._client = client
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._grace = grace
+        self._state: Literal["made", "starting", "running", "stopping"] = "made"
+        self._errors, self._gaps = Hooks("on_error"), Hooks("on_gap")
+        self._events = Events(self._errors, self._gaps)
+        self._requests = Requests()
+        self._make_workers: list[Callable[[redis.asyncio.Redis], Worker]] = []
+        self._workers: list[Worker] = []
+
+    # --- registration -------------------------------------------------------------------------------------------------
+
+    def on(
+        self, channel: str, *, concurrency: int = 1, queue: int = 1000, when_full: WhenFull = "wait"
+    ) -> Callable[[F], F]:
+        """Call a function for each message of a channel.
+
+        Args:
+            channel: its name, or a template: `user:{user_id}` are all channels of the pattern `user:*` that have one
+                piece there, `log:{path...}` takes all the rest. The function gets the fields that it has parameters
+                for, converted to their annotations; channels whose fields do not fit are ignored.
+            concurrency: so many messages at a time. 1: a message is begun when the one before has been handled.
+            queue: so many messages may wait.
+            when_full: what then: "wait" (nobody reads on: nothing is lost, but the server may cut the connection of a
+                reader that is too slow, which is a gap), "drop-oldest" or "drop-newest".
+
+        Returns:
+            A decorator. The function is async, or an ordinary one that is run in a thread; its first parameter that is
+            no field gets the payload, one annotated with `Message` the message itself.
+
+        Raises:
+            ValueError: not a template, or a number below 1.
+            TypeError: nothing would be given to a parameter, or its annotation is nothing a payload can be read as.
+            RuntimeError: the bus runs already.
+        """
+
+        def register(function: F) -> F:
+            template, handler = self._handler(channel, function)
+            self._events.add(
+                template,
+                handler.name,
+                lambda message, fields: handler(message.data, fields, message),
+                concurrency=concurrency,
+                queue=queue,
+                when_full=when_full,
+            )
+            return function
+
+        return register
+
+    def reply(
+        self, channel: str, *, concurrency: int = 16, queue: int = 1000, when_full: WhenFull = "wait"
+    ) -> Callable[[F], F]:
+        """Answer the requests on a channel with what a function returns; what it raises goes to the requester as well.
+
+        Arguments and errors are those of `on`.
+        """
+
+        def register(function: F) -> F:
+            template, handler = self._handler(channel, function)
+            self._events.add(
+                template,
+                handler.name,
+                Responder(handler, self._publish),
+                concurrency=concurrency,
+                queue=queue,
+                when_full=when_full,
+            )
+            return function
+
+        return register
+
+    def worker(
+        self,
+        stream: str,
+        *,
+        group: str,
+        retries: int = 5,
+        backoff: Backoff | None = None,
+        timeout: float | None = 30.0,
+        concurrency: int = 8,
+        claim_after: float = 30.0,
+        gone_after: float = 300.0,
+        dead_maxlen: int = 10_000,
+        waiting_max: int = 1000,
+    ) -> Callable[[F], F]:
+        """Call a function for each entry of a stream, at least once; entries are acknowledged when it returns.
+
+        Args:
+            stream: its key.
+            group: the consumer group; it is made if need be, together with the stream.
+            retries: when it raises, so many more attempts; then the entry goes to the dead letters, `STREAM:dead`.
+            backoff: how long to wait before each; None: `exponential(1.0, 60.0)`.
+            timeout: seconds that an attempt may take; None: any.
+            concurrency: so many entries at a time.
+            claim_after: an entry whose worker has not been heard of for so many seconds is taken over by another.
+            gone_after: a consumer without entries that has not been heard of for so many seconds is removed.
+            dead_maxlen: about so many dead letters are kept; when there are more, the oldest are dropped.
+            waiting_max: when so many entries wait for their next attempt, no new ones are taken.
+
+        Returns:
+            A decorator. The function is async, or an ordinary one that is run in a thread; its first parameter gets
+            the payload, one annotated with `Entry` the entry itself.
+
+        Raises:
+            TypeError: nothing would be given to a parameter, or its annotation is nothing a payload can be read as.
+            RuntimeError: the bus runs already.
+        """
+
+        def register(function: F) -> F:
+            self._need_made(f"register a worker for {stream!r}")
+            handler = Handler(function, context=Entry)
+
+            async def handle(data: bytes, entry: Entry) -> None:
+                await handler(data, {}, entry)
+
+            self._make_workers.append(
+                lambda client: Worker(
+                    client,
+                    stream=stream,
+                    group=group,
+                    handler=handle,
+                    retries=retries,
+                    backoff=backoff,
+                    timeout=timeout,
+                    concurrency=concurrency,
+                    claim_after=claim_after,
+                    gone_after=gone_after,
+                    dead_maxlen=dead_maxlen,
+                    waiting_max=waiting_max,
+                )
+            )
+            return function
+
+        return register
+
+    def on_error(self, function: ErrorHook) -> ErrorHook:
+        """Call a function with a `Failure` when a payload does not decode or a handler of `on` or `reply` raises."""
+        self._errors.add(function)
+        return function
+
+    def on_gap(self, function: GapHook) -> GapHook:
+        """Call a function with a `Gap` when messages may have been missed.
+
+        That is after each loss of the connection, when all is subscribed again and before anything new is handled; and
+        when a handler keeps up again whose queue was full, so that messages were dropped.
+        """
+        self._gaps.add(function)
+        return function
+
+    def _handler(self, channel: str, function: Callable[..., Any]) -> tuple[Template, Handler]:
+        self._need_made(f"register a handler for {channel!r}")
+        template = Template(channel)
+        return template, Handler(function, template.fields, Message)
+
+    def _need_made(self, what: str) -> None:
+        if self._state != "made":
+            raise RuntimeError(f"cannot {what} while the bus is {self._state}: do it before the start")
+
+    # --- use ----------------------------------------------------------------------------------------------------------
+
+    @property
+    def redis(self) -> redis.asyncio.Redis:
+        """The client, made when it is first needed.
+
+        Raises:
+            RuntimeError: there is no running event loop, or it is not the one that the bus has been used in.
+        """
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            raise RuntimeError("a bus is used inside a running event loop: await its methods in async code") from None
+        if self._loop is None:
+            self._loop = loop
+        elif self._loop is not loop:
+            raise RuntimeError(
+                "this bus has been used in another event loop: make one for each, or await its stop() there first"
+            )
+        if self._client is None:
+            self._client = self._connect()
+        return self._client
+
+    async def publish(self, channel: str, payload: Any) -> int:
+        """Post a message.
+
+        Args:
+            payload: bytes and str go as they are, anything else as JSON.
+
+        Returns:
+            How many received it: connections of this server, not handlers.
+
+        Raises:
+            TypeError: a payload that JSON cannot say.
+            redis.RedisError: the server cannot be reached, or refuses.
+        """
+        return await self._publish(channel, encode(payload))
+
+    async def send(
+        self,
+        stream: str,
+        payload: Any,
+        *,
+        key: str | None = None,
+        delay: float | None = None,
+        at: datetime | float | None = None,
+        maxlen: int | None = None,
+    ) -> str:
+        """Add an entry to a stream, for the workers of each group.
+
+        Args:
+            payload: bytes and str go as they are, anything else as JSON.
+            key: an idempotency key: sending again with the same key adds nothing, and returns what the first returned.
+            delay: add it after so many seconds; it survives restarts of everybody.
+            at: add it then: a datetime with a time zone, or seconds since the epoch.
+            maxlen: keep about so many entries in the stream; None: all. Not with `delay` or `at`.
+
+        Returns:
+            The ID of the entry; for a delayed one its token.
+
+        Raises:
+            TypeError: a payload that JSON cannot say.
+            ValueError: arguments that exclude each other.
+            redis.RedisError: the server cannot be reached, or refuses.
+        """
+        return await send(self.redis, stream, encode(payload), key=key, delay=delay, at=at, maxlen=maxlen)
+
+    @overload
+    async def request(self, channel: str, payload: Any, *, timeout: float = 5.0, result: type[T]) -> T: ...
+    @overload
+    async def request(self, channel: str, payload: Any, *, timeout: float = 5.0, result: Any = None) -> Any: ...
+    async def request(self, channel: str, payload: Any, *, timeout: float = 5.0, result: Any = None) -> Any:
+        """Ask whoever has a `reply` handler for a channel, and wait for the first reply.
+
+        Args:
+            payload: bytes and str go as they are, anything else as JSON.
+            timeout: seconds until the reply must be there.
+            result: the type to read the reply as; None: bytes, str or JSON values, as the responder returned it.
+
+        Raises:
+            RequestError: nobody listens, the handler failed, the connection was lost meanwhile, or the reply is no
+                `result`.
+            TimeoutError: no reply in time.
+            TypeError: a payload that JSON cannot say.
+            redis.RedisError: the server cannot be reached, or refuses.
+        """
+        return await self._requests.request(self.redis, channel, payload, timeout=timeout, result=result)
+
+    @property
+    def stats(self) -> BusStats:
+        """Counters, at this moment."""
+        return BusStats(self._events.stats, total(worker.stats for worker in self._workers))
+
+    async def _publish(self, channel: str, data: bytes) -> int:
+        return int(await self.redis.publish(channel, data))
+
+    # --- its life -----------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Subscribe and start the workers; returns when all of it works.
+
+        Raises:
+            RuntimeError: it runs already, or was used in another event loop.
+            redis.RedisError: the server cannot be reached, or refuses. Once it runs, a lost connection is made again.
+        """
+        if self._state != "made":
+            raise RuntimeError(f"the bus is {self._state} already: stop it first, or make another")
+        client = self.redis
+        self._state = "starting"
+        try:
+            await self._events.start(client)
+            self._workers = [make(client) for make in self._make_workers]
+            for worker in self._workers:
+                await worker.start()
+        except BaseException:
+            await self._end(0.0)
+            raise
+        self._state = "running"
+
+    async def stop(self, grace: float | None = None) -> None:
+        """Take nothing new, let handlers finish, and close the connections. The bus may be started again afterwards.
+
+        Args:
+            grace: seconds that handlers have; None: as the bus was made with.
+        """
+        if self._state in ("starting", "stopping"):
+            raise RuntimeError(f"the bus is {self._state}: wait for that first")
+        await self._end(self._grace if grace is None else grace)
+
+    async def _end(self, grace: float) -> None:
+        self._state = "stopping"
+        try:
+            deadline = asyncio.get_running_loop().time() + grace
+            await asyncio.gather(self._events.stop(deadline), *[worker.stop(grace) for worker in self._workers])
+            await self._requests.stop()
+        finally:
+            if self._own and self._client is not None:
+                client, self._client = self._client, None
+                await client.aclose()
+            self._loop = None
+            self._state = "made"
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    def run(self) -> None:
+        """Start, and run until SIGINT or SIGTERM; then stop. A second signal ends it at once.
+
+        Raises:
+            RuntimeError: not in the main thread, or an event loop runs here already.
+            redis.RedisError: the server cannot be reached at the start.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            raise RuntimeError(
+                "bus.run() handles signals and belongs into the main thread: use start() and stop() here"
+            )
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(self._run())
+
+    async def _run(self) -> None:
+        told = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        async with self:
+            with ExitStack() as handlers:
+                for number in signal.SIGINT, signal.SIGTERM:
+                    loop.add_signal_handler(number, told.set)
+                    handlers.callback(loop.remove_signal_handler, number)
+                logger.info("the bus runs; SIGINT or SIGTERM stops it")
+                await told.wait()
+            logger.info("the bus stops: handlers have %g s to finish", self._grace)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+    if sys.platform == "win32":
+        return asyncio.new_event_loop
+    import uvloop  # noqa: PLC0415  (there is none on Windows)
+
+    return uvloop.new_event_loop
