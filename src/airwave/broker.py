@@ -3,8 +3,8 @@
 The order of a tick, and why (DESIGN section 4):
 
 1. Clients whose input was put off go on, each for one slice of time: a client with a megabyte of pipelined commands
-   neither stops the others nor is stopped by them. Then blocked clients: those whose time is over, those who are
-   served.
+   neither stops the others nor is stopped by them. Then scheduled entries whose time has come are added, and blocked
+   clients looked at: those whose time is over, those who are served.
 2. What the turn changed is committed: nothing leaves the process before.
 3. Every client with a reply is flushed: request and response stay fast, whatever is being fanned out.
 4. Clients that lag are held to their limits.
@@ -75,6 +75,7 @@ class Broker:
         self.journal = journal if journal is not None else Journal()
         self.keyspace = Keyspace(self.journal, host.wall_ms, self._publish_notification, settings.databases)
         self.ready = self.keyspace.ready
+        self.agenda = self.keyspace.agenda
         self.unconfirmed: list[tuple[Session, int, int]] = []  # replies of this turn: place in `out`, how many
         self.refusal: CommandError | None = None  # what commands that write are told while nothing can be written
         self.blocking = Blocking(self.keyspace, self.clock, host.wake_after)
@@ -201,10 +202,8 @@ class Broker:
             sessions, self.put_off = self.put_off, []
             for session in sessions:
                 session.go_on()
-        if self.blocking.timers:
-            self.blocking.end_overdue()
-        if self.ready:
-            self.blocking.serve()
+        if self.agenda.streams or self.blocking.timers or self.ready:
+            self._look_at_waiting()
         share_ns = 0
         if self.journal.durable:
             wrote = bool(self.unconfirmed)
@@ -219,6 +218,21 @@ class Broker:
             self.stats.output_bytes += self._flush_slice(share_ns)
         if self.fan_out or self.put_off:
             self.wake()
+
+    def _look_at_waiting(self) -> None:
+        """Scheduled entries whose time has come are added, unless nothing may be written; then blocked clients."""
+        if self.agenda.streams and self.refusal is None and not self.pause_writes:
+            self._add_due()
+        if self.blocking.timers:
+            self.blocking.end_overdue()
+        if self.ready:
+            self.blocking.serve()
+
+    def _add_due(self) -> None:
+        if self.keyspace.add_due():
+            self.wake()
+        else:
+            self.agenda.ask(self.clock(), self.host.wall_ms(), self.host.wake_after)
 
     def _flush_replies(self) -> None:
         written = 0
@@ -266,7 +280,7 @@ class Broker:
             self._refuse_writes(None)
             self.blocking.retry_all()  # those who write were left waiting
             self.host.log("notice", "writing to the database works again: writes are accepted")
-        if self.ready or self.journal.durable:
+        if self.ready or self.journal.durable or self.agenda.streams:  # Unix time may have been set
             self.wake()
 
     def _close_idle(self, now_ns: int) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from airwave import journal as effects
 from airwave.errors import WRONG_TYPE
 from airwave.keylist import KeyList
+from airwave.streams.schedule import Scheduled
 from airwave.streams.stream import Stream
 from airwave.value import String, Value
 
@@ -180,6 +181,14 @@ class Database:
         keyspace.journal.record((effects.STRING, value.number, data))
         return value
 
+    def add_scheduled(self, stream: Stream, item: Scheduled, now_ms: int) -> bool:
+        """Add to a stream of its own what waits no longer, and tell everybody; False: there is no ID left for it."""
+        if not stream.add_now(item, now_ms):
+            return False
+        stream.used_s = self._keyspace.now_s
+        self.changed(stream.key, STREAM, b"xadd", arrived=True)
+        return True
+
     def insert(self, key: bytes, value: Value, *, new: bool = True) -> None:
         """Put a new value at a key that is not there.
 
@@ -207,6 +216,8 @@ class Database:
     def remove(self, value: Value) -> None:
         """Take a value away for good."""
         del self.values[value.key]
+        if type(value) is Stream and value.schedule is not None:
+            self._keyspace.agenda.forget(value)
         self.expiring -= bool(value.expires_ms)
         self._keyspace.journal.record((effects.GONE, value.number))
 

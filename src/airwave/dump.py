@@ -16,8 +16,9 @@ The content of a string is its bytes. That of a stream is an array:
     idempotency [duration s, most IDs, remembered]
                 remembered [producer, idempotent ID, entry ID] each, in an order that `Producers.restore` takes
 
-IDs are packed, 16 bytes each. Nothing of it says which key it was, nor when it expires. A blob that is the same in
-memory and here is not copied: `COPY` of a stream shares the entries with it.
+IDs are packed, 16 bytes each. Nothing of it says which key it was, nor when it expires, nor what is scheduled for the
+stream (see `commands.scheduling`). A blob that is the same in memory and here is not copied: `COPY` of a stream shares
+the entries with it.
 
 What comes from a client is checked before it becomes a value (`restored`): a checksum can be made by anybody, and what
 a range of entries answers are the bytes that are here.

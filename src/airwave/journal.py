@@ -24,6 +24,8 @@ they end in the same state. IDs are packed (see `streams.ids`), times are Unix m
     ACKED       value, group, ids             no longer pending
     IDEMPOTENT  value, producer, iid, id, at_ms      this idempotent ID was given this entry ID
     IDMP        value, duration_s, maxsize    how long and how many idempotent IDs are kept; those kept are forgotten
+    SCHEDULED   value, number, token, due_ms, named, fields      to be added later, see `streams.schedule`
+    UNSCHEDULED value, numbers                no longer to be added later: it was added, or cancelled
 
 This class is the journal of a node without persistence: it forgets everything. The durable one is in `airwave.store`.
 """
@@ -41,6 +43,7 @@ CREATE, GONE, PLACE, EXPIRE, STRING, SPACES = range(6)
 ENTRIES, TRIMMED, DELETED, META = range(10, 14)
 GROUP, UNGROUP, CONSUMER, UNCONSUMER, PENDING, ACKED = range(20, 26)
 IDEMPOTENT, IDMP = range(30, 32)
+SCHEDULED, UNSCHEDULED = range(40, 42)
 
 Effect = tuple[Any, ...]
 

@@ -10,11 +10,16 @@ from collections.abc import Callable, Iterable
 from airwave import journal as effects
 from airwave.database import GENERIC, STREAM, STRING, Database
 from airwave.journal import Journal
+from airwave.streams.schedule import Agenda
+from airwave.streams.stream import Stream
 from airwave.value import Value
 
 __all__ = ["GENERIC", "STREAM", "STRING", "Database", "Keyspace"]
 
 _SAMPLES = 100  # values with an expiry time that INFO looks at
+_DUE_MAX = 500  # scheduled entries that are added at once, and their bytes: others have a turn before there are more
+_DUE_BYTES_MAX = 1 << 20
+_AGAIN_MS = 10_000  # until a stream is looked at again that has no ID left for what is due
 _STALE_MIN = 1000  # outdated items that the heap of expiry times may always have
 
 
@@ -30,6 +35,7 @@ class Keyspace:
     Attributes:
         now_s: Unix time as of the last `cron`, for what needs no precision.
         ready: keys on which somebody is blocked who should look; the broker empties it.
+        agenda: when scheduled entries of streams are due.
         hits, misses, expired: for INFO.
         frozen: nothing may change, because nothing can be written: keys whose time is over are hidden, not removed.
     """
@@ -52,6 +58,7 @@ class Keyspace:
         self.last_order = 0  # of values put at keys, see `Value.order`
         self._expected: list[tuple[int, int, Value]] = []  # a heap: expiry time, number, value; may be outdated
         self.ready: dict[tuple[Database, bytes], None] = {}
+        self.agenda = Agenda()
         self.hits = self.misses = self.expired = 0
         self.frozen = False
 
@@ -101,6 +108,7 @@ class Keyspace:
                 self.last_space += 1
                 database.space = self.last_space
         if removed:
+            self.agenda.forget_others([database.space for database in self.databases])
             self._note_spaces()
         return removed
 
@@ -146,3 +154,43 @@ class Keyspace:
             if database is not None and value.expires_ms == at_ms and database.values.get(value.key) is value:
                 database.expire(value)
                 limit -= 1
+
+    # --- what is scheduled ------------------------------------------------------------------------------------------
+
+    def add_due(self) -> bool:
+        """Add to their streams the entries whose time has come, in the order of their times.
+
+        Returns:
+            Whether more of them wait: those that are added at once have a bound.
+        """
+        now_ms = self.now_ms()
+        agenda = self.agenda
+        coming = agenda.next()
+        if coming is None or coming[0] > now_ms:
+            return False
+        spaces = {database.space: database for database in self.databases}
+        count, size = _DUE_MAX, _DUE_BYTES_MAX
+        while coming is not None and coming[0] <= now_ms:
+            if count <= 0 or size <= 0:
+                return True
+            count -= 1
+            size -= self._add_next(coming[1], spaces[coming[1].space], now_ms)
+            coming = agenda.next()
+        return False
+
+    def _add_next(self, stream: Stream, database: Database, now_ms: int) -> int:
+        """Add the first of the entries that are scheduled for a stream; returns its size in bytes."""
+        if stream.expires_ms and stream.expires_ms <= now_ms:
+            database.expire(stream)
+            return 0
+        schedule = stream.schedule
+        item = schedule.next() if schedule is not None else None
+        if schedule is None or item is None or item.due_ms > now_ms:
+            self.agenda.note(stream)
+            return 0
+        if not database.add_scheduled(stream, item, now_ms):
+            self.agenda.look_at(stream, now_ms + _AGAIN_MS)
+            return 0
+        schedule.remove(item)
+        self.agenda.note(stream)
+        return len(item.fields)

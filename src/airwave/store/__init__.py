@@ -1,7 +1,8 @@
 """The durable store: what the core tells its journal, kept in one SQLite database.
 
-Read `schema` (the file's format) first, then `journal` (a commit), `rows` (what is written beside the journal),
-`loading` and `replay` (start-up), `residence` (entries that are on disk only), `keeper` (syncs and checkpoints).
+Read `schema` (the file's format) first, then `journal` (a commit), `rows` and `rubbish` (what is written and
+deleted beside the journal), `loading` and `replay` (start-up), `residence` (entries that are on disk only), `keeper`
+(syncs and checkpoints).
 """
 
 from airwave.store.journal import SqliteJournal

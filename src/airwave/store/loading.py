@@ -18,6 +18,7 @@ from airwave.store.replay import Replay
 from airwave.store.schema import StoreError, reason_of
 from airwave.streams import ids as entry_ids
 from airwave.streams.chunk import Chunk
+from airwave.streams.schedule import Scheduled
 from airwave.streams.stream import Stream
 from airwave.value import Value
 
@@ -32,6 +33,7 @@ class Loaded:
         chunks: rows of chunks that are rubbish: numbers of stream and chunk.
         pages: numbers of pages, by stream and group.
         lost_pages: numbers of those whose group is gone.
+        lost_scheduled: numbers of scheduled entries whose stream is gone.
         needed: values that are to be written before the journal may forget the row named.
         spaces: for each numbered database.
         reserved: see `meta` in `schema`: of values, spaces, chunks, pages.
@@ -44,6 +46,7 @@ class Loaded:
     chunks: list[tuple[int, int]] = field(default_factory=list)
     pages: dict[int, dict[int, set[int]]] = field(default_factory=dict)
     lost_pages: list[int] = field(default_factory=list)
+    lost_scheduled: list[int] = field(default_factory=list)
     needed: dict[int, int] = field(default_factory=dict)
     spaces: list[int] = field(default_factory=list)
     reserved: list[int] = field(default_factory=list)
@@ -91,6 +94,7 @@ def _read(db: sqlite3.Connection, journal: Journal) -> Loaded:
     with_row = [*replay.values]
     _read_chunks(db, replay)
     _read_pages(db, replay, loaded)
+    _read_scheduled(db, replay)
     for stream, state in groups:
         replay.add_group(stream, *states.restored_group(journal, stream.number, state))
     for seq, blob in db.execute("SELECT seq, effects FROM journal ORDER BY seq"):
@@ -139,12 +143,25 @@ def _read_pages(db: sqlite3.Connection, replay: Replay, loaded: Loaded) -> None:
         loaded.pages.setdefault(owner, {}).setdefault(group, set()).add(page)
 
 
+def _read_scheduled(db: sqlite3.Connection, replay: Replay) -> None:
+    # One that `airwave check` looks at may be of the first format, which has no such table.
+    if not db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'scheduled'").fetchone()[0]:
+        return
+    for number, owner, token, due, named, fields in db.execute(
+        "SELECT number, stream, token, due, named, fields FROM scheduled"
+    ):
+        item = Scheduled(number, token, due, fields, named=bool(named))
+        replay.scheduled.setdefault(owner, {})[number] = item
+        replay.scheduled_rows.setdefault(owner, set()).add(number)
+
+
 def _finish(replay: Replay, loaded: Loaded, with_row: list[int]) -> None:
     """Sort out rubbish, and bring counts up to date."""
     shown = set(loaded.spaces)
     values = replay.values
     for number in [number for number, value in values.items() if shown and value.space not in shown]:
         replay.discard(values.pop(number))
+    loaded.lost_scheduled = replay.give_schedules()
     loaded.dead = [number for number in with_row if number not in values]
     loaded.needed = {number: seq for number, seq in replay.needed.items() if number in values}
     loaded.chunks = replay.rubbish
@@ -204,6 +221,9 @@ def fill(keyspace: Keyspace, loaded: Loaded) -> bool:
         database.expiring = 0
         by_space[database.space] = database
     keyspace._expected.clear()
+    keyspace.agenda.clear()
     for value in loaded.values.values():
         by_space[value.space].adopt(value.key, value)
+        if isinstance(value, Stream) and value.schedule is not None:
+            keyspace.agenda.note(value)
     return [database.space for database in databases] != loaded.spaces

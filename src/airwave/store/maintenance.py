@@ -13,6 +13,7 @@ from airwave.store import loading, schema
 from airwave.store.schema import FILE, StoreError, connect, reason_of
 from airwave.streams import ids as entry_ids
 from airwave.streams.chunk import Chunk
+from airwave.streams.schedule import fields_of
 from airwave.streams.stream import Stream
 from airwave.value import String
 
@@ -32,6 +33,7 @@ class Report:
         entries: live ones; `pending`: of all groups; `entries_bytes`: encoded, with those that are deleted but not
             given back.
         file_bytes: database and WAL; `free_bytes`: of it, not in use.
+        scheduled: entries that are to be added later.
         rubbish: chunks that are to be deleted.
         problems: one line each; at most so many as `PROBLEMS_MAX`.
     """
@@ -46,6 +48,7 @@ class Report:
     groups: int = 0
     consumers: int = 0
     pending: int = 0
+    scheduled: int = 0
     journal_rows: int = 0
     rubbish: int = 0
     file_bytes: int = 0
@@ -121,6 +124,7 @@ def _check_values(db: sqlite3.Connection, report: Report, note: Note) -> None:
     for stream in streams:
         name = ascii(stream.key.decode("utf-8", "replace"))
         _check_groups(stream, name, report)
+        _check_schedule(stream, name, report)
         report.entries += stream.length
         before = 0
         for chunk in stream.sealed:
@@ -153,6 +157,15 @@ def _check_groups(stream: Stream, name: str, report: Report) -> None:
             )
         if any(page.number and not page.items for page in group.pending.pages):
             report.wrong(f"stream {name}: group {shown}: a page of pending entries is empty")
+
+
+def _check_schedule(stream: Stream, name: str, report: Report) -> None:
+    for item in stream.schedule.by_token.values() if stream.schedule is not None else ():
+        report.scheduled += 1
+        try:
+            fields_of(item.fields)
+        except (ValueError, TypeError):
+            report.wrong(f"stream {name}: scheduled entry {item.token.decode('utf-8', 'replace')!a} is damaged")
 
 
 def _problem_of(db: sqlite3.Connection, chunk: Chunk, before: int, report: Report) -> str:

@@ -14,6 +14,7 @@ from airwave.streams.chunk import Chunk, OpenChunk
 from airwave.streams.group import Group
 from airwave.streams.idempotency import Producers
 from airwave.streams.pending import Consumer, Delivery, Page, Pending
+from airwave.streams.schedule import Schedule, Scheduled
 from airwave.streams.stream import Stream
 from airwave.value import String, Value
 
@@ -34,6 +35,8 @@ class Replay:
         groups: by stream and number.
         future: chunks by stream and number that are not in their stream yet.
         pages: of groups that are not there yet: number and blob of each.
+        scheduled: of each stream, by its number and their own; also of streams that are not there yet.
+        scheduled_rows: numbers of those that have a row, by stream.
         needed: values that the journal speaks of, with the oldest row each needs.
         rubbish: chunks whose rows are to be deleted, with their stream's number.
         warmed: chunks whose blobs were loaded.
@@ -47,6 +50,8 @@ class Replay:
         self.groups: dict[tuple[int, int], tuple[Group, dict[int, Consumer]]] = {}
         self.future: dict[int, dict[int, Chunk]] = {}
         self.pages: dict[tuple[int, int], list[tuple[int, bytes]]] = {}
+        self.scheduled: dict[int, dict[int, Scheduled]] = {}
+        self.scheduled_rows: dict[int, set[int]] = {}
         self.needed: dict[int, int] = {}
         self.rubbish: list[tuple[int, int]] = []
         self.warmed: list[Chunk] = []
@@ -70,6 +75,8 @@ class Replay:
             effects.ACKED: self._acked,
             effects.IDEMPOTENT: self._idempotent,
             effects.IDMP: self._idmp,
+            effects.SCHEDULED: self._scheduled,
+            effects.UNSCHEDULED: self._unscheduled,
         }
 
     def apply(self, seq: int, row: list[Effect]) -> None:
@@ -281,6 +288,37 @@ class Replay:
         if (stream := self._stream(number)) is not None:
             stream.producers = Producers(self.journal, number)
             stream.producers.restore_limits(duration_s, maxsize)
+
+    # --- what is scheduled ------------------------------------------------------------------------------------------
+
+    def _scheduled(self, number: int, each: int, token: bytes, due_ms: int, *rest: Any) -> None:
+        named, fields = rest
+        self.scheduled.setdefault(number, {})[each] = Scheduled(each, token, due_ms, fields, named=bool(named))
+
+    def _unscheduled(self, number: int, gone: list[int]) -> None:
+        for each in gone:
+            self.scheduled.get(number, {}).pop(each, None)
+
+    def give_schedules(self) -> list[int]:
+        """All is applied: streams get what is scheduled for them.
+
+        Returns:
+            Numbers of rows that belong to no stream.
+        """
+        lost: list[int] = []
+        for number in self.scheduled_rows.keys() - self.values.keys():
+            lost += self.scheduled_rows[number]
+        for number, items in self.scheduled.items():
+            if (stream := self._stream(number)) is None:
+                continue
+            rows = self.scheduled_rows.get(number, set())
+            schedule = stream.schedule = Schedule(self.journal, number)
+            for each in sorted(items):
+                schedule.restore(items[each])
+            if self.journal.durable:
+                schedule.unwritten = {each: item for each, item in items.items() if each not in rows}
+            schedule.erased = [*rows.difference(items)]
+        return lost
 
 
 def _attach(pending: Pending, loaded: list[tuple[int, dict[int, Delivery]]]) -> None:

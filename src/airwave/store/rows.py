@@ -5,7 +5,7 @@ as the journal is short nobody hurries; when it has grown past a bound, each com
 have been owed for longest, the more the longer the journal has become. So the work of a hundred streams that fill at
 once is spread over many commits, and the journal never grows out of hand.
 
-Rows of what is gone (a stream with a million entries, a flushed database) are deleted a few at a time as well.
+Rows of what is gone are deleted a few at a time as well: see `rubbish`.
 """
 
 import sqlite3
@@ -15,6 +15,7 @@ from time import perf_counter_ns as clock
 from airwave.store import states
 from airwave.store.loading import Loaded
 from airwave.store.residence import Residence
+from airwave.store.rubbish import DELETE_PAGE, DELETE_SCHEDULED, Rubbish, delete_chunk
 from airwave.streams.chunk import Chunk, OpenChunk, blob_of
 from airwave.streams.pending import Page
 from airwave.streams.stream import Stream
@@ -35,6 +36,7 @@ _PUT_KEY = "INSERT OR REPLACE INTO keys VALUES (?, ?, ?)"
 _PUT_CHUNK = "INSERT OR REPLACE INTO chunks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 _PUT_ENTRIES = "INSERT OR REPLACE INTO entries VALUES (?, ?)"
 _PUT_PAGE = "INSERT OR REPLACE INTO pending VALUES (?, ?, ?, ?)"
+_PUT_SCHEDULED = "INSERT OR REPLACE INTO scheduled VALUES (?, ?, ?, ?, ?, ?)"
 
 
 class Rows:
@@ -67,10 +69,7 @@ class Rows:
         self._journal: deque[tuple[int, int]] = deque()  # seq and bytes of its rows
         self._tails: dict[int, tuple[int, int]] = {}  # what was written of open chunks: entries, last ID
         self._pages: dict[int, dict[int, set[int]]] = {}  # numbers by stream and group
-        self._chunks_gone: deque[tuple[int, list[Chunk]]] = deque()
-        self._rows_gone: deque[tuple[int, int]] = deque()
-        self._pages_gone: deque[int] = deque()
-        self._dead: deque[int] = deque()
+        self._gone = Rubbish(self._residence)
         self._suspects: list[Value] = []
         self._shown: set[int] = set()
         self._paid: list[int] = []
@@ -85,9 +84,7 @@ class Rows:
         self._pages = loaded.pages
         self._journal.extend(loaded.rows)
         self.journal_bytes = sum([size for _, size in self._journal])
-        self._rows_gone.extend(loaded.chunks)
-        self._pages_gone.extend(loaded.lost_pages)
-        self._dead.extend(loaded.dead)
+        self._gone.restore(loaded)
 
     # --- what happens in a commit -----------------------------------------------------------------------------------
 
@@ -99,21 +96,12 @@ class Rows:
     @property
     def rubbish(self) -> int:
         """Rows that are to be deleted, about."""
-        chunks = sum([len(chunks) for _, chunks in self._chunks_gone])
-        return chunks + len(self._rows_gone) + len(self._pages_gone) + len(self._dead) + len(self._suspects)
+        return len(self._gone) + len(self._suspects)
 
     @property
     def has_work(self) -> bool:
         """Whether a commit should run though nothing has changed."""
-        return bool(
-            self._chunks_gone
-            or self._rows_gone
-            or self._pages_gone
-            or self._dead
-            or self._suspects
-            or self._must_cut()
-            or self._must_absorb()
-        )
+        return bool(self._gone or self._suspects) or self._must_cut() or self._must_absorb()
 
     def journaled(self, seq: int, size: int) -> None:
         """A row was added to the journal."""
@@ -142,9 +130,9 @@ class Rows:
             self._cut(CUT_IDLE_MAX if idle else CUT_MAX)
         if self._suspects:
             self._look_for_dead()
-        if self._chunks_gone or self._rows_gone or self._pages_gone or self._dead:
+        if self._gone:
             slices = min(1 + self.rubbish // 64, DELETE_SLICES_MAX)
-            self._delete(clock() + (DELETE_IDLE_NS if idle else DELETE_NS * slices))
+            self._gone.delete(self.db, clock() + (DELETE_IDLE_NS if idle else DELETE_NS * slices))
 
     # --- paying -----------------------------------------------------------------------------------------------------
 
@@ -187,7 +175,12 @@ class Rows:
         if value is None:
             return True
         if isinstance(value, Stream):
-            if not self._put_altered(value, deadline) or not self._put_pages(value, deadline):
+            if not (
+                self._gone.of_stream(self.db, number, deadline)
+                and self._put_altered(value, deadline)
+                and self._put_pages(value, deadline)
+                and self._put_scheduled(value, deadline)
+            ):
                 return False
             self._put_tail(value)
         state = states.value_state(value)
@@ -217,9 +210,12 @@ class Rows:
                     self._put_page(stream.number, group.number, pending.changed.pop(), pages)
                     if clock() > deadline:
                         return False
-                self._pages_gone.extend(pending.emptied)
-                pages.difference_update(pending.emptied)
-                pending.emptied.clear()
+                while pending.emptied:
+                    gone = pending.emptied.pop()
+                    pages.discard(gone)
+                    self.db.execute(DELETE_PAGE, (gone,))
+                    if clock() > deadline:
+                        return False
         return True
 
     def _put_page(self, stream: int, group: int, page: Page, pages: set[int]) -> None:
@@ -231,11 +227,28 @@ class Rows:
         self.db.execute(_PUT_PAGE, (page.number, stream, group, blob))
         self.written += len(blob)
 
+    def _put_scheduled(self, stream: Stream, deadline: int) -> bool:
+        schedule = stream.schedule
+        if schedule is None:
+            return True
+        while schedule.unwritten:
+            number, item = schedule.unwritten.popitem()
+            row = (number, stream.number, item.token, item.due_ms, item.named, item.fields)
+            self.db.execute(_PUT_SCHEDULED, row)
+            self.written += len(item.token) + len(item.fields) + 50
+            if clock() > deadline:
+                return False
+        while schedule.erased:
+            self.db.execute(DELETE_SCHEDULED, (schedule.erased.pop(),))
+            if clock() > deadline:
+                return False
+        return True
+
     def _put_tail(self, stream: Stream) -> None:
         tail: OpenChunk = stream.tail
         if not tail.members:
             if tail.number:
-                self._rows_gone.append((stream.number, tail.number))
+                delete_chunk(self.db, stream.number, tail.number)
                 tail.number = 0
                 self._tails.pop(stream.number, None)
             return
@@ -276,7 +289,7 @@ class Rows:
 
     def chunks_gone(self, stream: int, chunks: list[Chunk]) -> None:
         """Chunks have no live entries left. The list is emptied."""
-        self._chunks_gone.append((stream, chunks))
+        self._gone.add_chunks(stream, chunks)
 
     def value_gone(self, number: int) -> None:
         """A value is no more: its own row goes at once, because the journal may be cut behind it; others later."""
@@ -288,18 +301,20 @@ class Rows:
 
     def _discard(self, value: Value) -> None:
         if isinstance(value, Stream):
-            self._chunks_gone.append((value.number, value.sealed))
+            self._gone.add_chunks(value.number, value.sealed)
             if value.tail.number:
-                self._rows_gone.append((value.number, value.tail.number))
+                self._gone.add_chunk_row(value.number, value.tail.number)
+            if value.schedule is not None:
+                self._gone.add_schedule(value.schedule)
             self._tails.pop(value.number, None)
             for pages in self._pages.pop(value.number, {}).values():
-                self._pages_gone.extend(pages)
+                self._gone.pages.extend(pages)
 
     def group_gone(self, stream: int, group: int) -> None:
         """A group is no more."""
         pages = self._pages.get(stream, {}).pop(group, None)
         if pages:
-            self._pages_gone.extend(pages)
+            self._gone.pages.extend(pages)
 
     def spaces_gone(self, shown: set[int]) -> None:
         """Databases were flushed: the values of their spaces are no more, but nobody named them."""
@@ -312,33 +327,5 @@ class Rows:
             value = suspects.pop()
             if value.space not in shown and self.values.pop(value.number, None) is not None:
                 self.owed.pop(value.number, None)
-                self._dead.append(value.number)
+                self._gone.values.append(value.number)
                 self._discard(value)
-
-    def _delete(self, deadline: int) -> None:
-        execute = self.db.execute
-        while self._chunks_gone:
-            stream, chunks = self._chunks_gone[0]
-            while chunks:
-                chunk = chunks.pop()
-                self._residence.release(chunk)
-                self._delete_chunk(stream, chunk.number)
-                if clock() > deadline:
-                    return
-            self._chunks_gone.popleft()
-        while self._rows_gone:
-            self._delete_chunk(*self._rows_gone.popleft())
-            if clock() > deadline:
-                return
-        while self._pages_gone:
-            execute("DELETE FROM pending WHERE page = ?", (self._pages_gone.popleft(),))
-            if clock() > deadline:
-                return
-        while self._dead:
-            execute("DELETE FROM keys WHERE id = ?", (self._dead.popleft(),))
-            if clock() > deadline:
-                return
-
-    def _delete_chunk(self, stream: int, number: int) -> None:
-        self.db.execute("DELETE FROM chunks WHERE stream = ? AND number = ?", (stream, number))
-        self.db.execute("DELETE FROM entries WHERE chunk = ?", (number,))

@@ -12,6 +12,8 @@ Blobs called msgpack are arrays in MessagePack.
               32 bits little-endian each) as in `airwave.streams.chunk`; `size` of its blob in bytes
     entries   the blobs of chunks: see `airwave.streams.chunk`. A table of its own, so that start-up does not read it
     pending   pages of groups' pending entries: msgpack, see `states`
+    scheduled one row for each entry that is to be added to a stream later, as `airwave.streams.schedule` has them:
+              `due` in Unix ms, `named` 0 or 1
     meta      `spaces`: which space each numbered database shows (msgpack); `reserved`: numbers up to which values,
               spaces, chunks and pages may have been given (msgpack); `created`, `version`: by which Airwave and when
 
@@ -24,8 +26,10 @@ What must be true after any committed transaction, and so after any crash:
    gone in them are gone later in the journal.
 3. Pages of `pending` may be ahead of the journal. That does no harm: effects are absolute for each entry, so whatever
    happened to an entry above `seq` is said again by the journal, and in what else pages hold they agree.
-4. Values in spaces that no database shows, chunks and pages of values that are not there, and chunks that no SEALED
-   names, are rubbish.
+   The same is true of `scheduled`: a row may be there before its SCHEDULED, or gone before its UNSCHEDULED, if that is
+   above `seq`.
+4. Values in spaces that no database shows, chunks, pages and scheduled entries of values that are not there, and chunks
+   that no SEALED names, are rubbish.
 5. Journal rows below the oldest `seq` that any value needs are rubbish.
 """
 
@@ -40,7 +44,12 @@ APPLICATION_ID = 0x41697277  # "Airw"
 PAGE_BYTES = 4096
 BUSY_S = 10.0  # how long a connection waits for another one's lock; only checkpoints hold it, for some ms
 
-TABLES = """
+SCHEDULED = """
+CREATE TABLE scheduled (
+    number INTEGER PRIMARY KEY, stream INTEGER NOT NULL, token BLOB NOT NULL, due INTEGER NOT NULL,
+    named INTEGER NOT NULL, fields BLOB NOT NULL
+)"""
+TABLES = f"""
 CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB) WITHOUT ROWID;
 CREATE TABLE journal (seq INTEGER PRIMARY KEY, effects BLOB NOT NULL);
 CREATE TABLE keys (id INTEGER PRIMARY KEY, seq INTEGER NOT NULL, state BLOB NOT NULL);
@@ -50,11 +59,17 @@ CREATE TABLE chunks (
 ) WITHOUT ROWID;
 CREATE TABLE entries (chunk INTEGER PRIMARY KEY, blob BLOB NOT NULL);
 CREATE TABLE pending (page INTEGER PRIMARY KEY, stream INTEGER NOT NULL, grp INTEGER NOT NULL, blob BLOB NOT NULL);
+{SCHEDULED};
 """
 
 Migration = Callable[[sqlite3.Connection], None]
 
-MIGRATIONS: Sequence[Migration] = ()
+
+def _add_scheduled(db: sqlite3.Connection) -> None:
+    db.execute(SCHEDULED)
+
+
+MIGRATIONS: Sequence[Migration] = (_add_scheduled,)
 """How to come from each version to the next: the first from 1 to 2. They run in one transaction."""
 
 VERSION = len(MIGRATIONS) + 1

@@ -13,7 +13,9 @@ from airwave.streams.stream import Stream
 _ID = entry_ids.PACKED_BYTES
 ROW_BYTES_MAX = 256 << 20  # SQLite takes blobs of up to 1 GB
 
-_ABOUT_KEYS = frozenset({effects.CREATE, effects.GONE, effects.PLACE, effects.SPACES, effects.UNGROUP})
+_ABOUT_KEYS = frozenset(
+    {effects.CREATE, effects.GONE, effects.PLACE, effects.SPACES, effects.UNGROUP, effects.SCHEDULED}
+)
 
 
 class Turn:
@@ -44,7 +46,8 @@ class Turn:
             owed: values that some row speaks of; those of this one are added.
 
         Returns:
-            The effects; and whether some are about which values there are, for `note_keys`.
+            The effects; and whether some are about which values there are, for `note_keys`, or took a number of
+            those that values have.
         """
         row, self.effects = self.effects, []
         if self.touched:

@@ -15,6 +15,7 @@ from airwave.streams.chunk import BYTES_MAX, ENTRIES_MAX, Chunk, OpenChunk
 from airwave.streams.group import Group
 from airwave.streams.idempotency import Producers
 from airwave.streams.ids import ID_MAX, SEQ_BITS
+from airwave.streams.schedule import PRODUCER, Schedule, Scheduled
 from airwave.value import Value
 
 Span = tuple["Chunk | OpenChunk", int, int]
@@ -46,6 +47,7 @@ class Stream(Value):
         max_deleted: the greatest ID ever deleted by XDEL; 0: none.
         groups: by name.
         producers: idempotent IDs it remembers.
+        schedule: entries that are to be added later; None: nobody has scheduled any.
         trimmed: entries were trimmed since the last commit.
         altered: sealed chunks that lost entries since the journal last wrote them; it empties this.
     """
@@ -60,6 +62,7 @@ class Stream(Value):
         "length",
         "max_deleted",
         "producers",
+        "schedule",
         "sealed",
         "tail",
         "trimmed",
@@ -79,6 +82,7 @@ class Stream(Value):
         self.groups: dict[bytes, Group] = {}
         self.last_group = 0  # number of the youngest group ever
         self.producers = Producers(journal, number)
+        self.schedule: Schedule | None = None
         self.trimmed = False
         self.altered: set[Chunk] = set()
 
@@ -352,6 +356,24 @@ class Stream(Value):
         if self.journal.durable:
             self.journal.record((effects.UNGROUP, self.number, group.number))
 
+    # --- what is added later ----------------------------------------------------------------------------------------
+
+    def add_later(self, item: Scheduled) -> None:
+        """Schedule an entry; its token is not in use."""
+        if self.schedule is None:
+            self.schedule = Schedule(self.journal, self.number)
+        self.schedule.add(item)
+
+    def add_now(self, item: Scheduled, now_ms: int) -> bool:
+        """Add an entry whose time has come; it is not scheduled any more. False: there is no ID left for it."""
+        entry_id = self.next_id(now_ms)
+        if entry_id > ID_MAX:
+            return False
+        self.append(entry_id, item.entry(entry_id))
+        if item.named:
+            self.producers.remember(PRODUCER, item.token, entry_id, now_ms)
+        return True
+
     # --- all of it --------------------------------------------------------------------------------------------------
 
     def chunks(self) -> "Iterator[Chunk | OpenChunk]":
@@ -365,4 +387,6 @@ class Stream(Value):
         entries = sum([chunk.size for chunk in self.sealed if chunk.blob is not None])
         tail = self.tail.size + 100 * self.tail.live
         groups = sum([group.memory_bytes for group in self.groups.values()])
-        return entries + tail + 150 * len(self.sealed) + groups + self.producers.memory_bytes + len(self.key) + 700
+        later = self.schedule.memory_bytes if self.schedule is not None else 0
+        kept = self.producers.memory_bytes + later + len(self.key) + 700
+        return entries + tail + 150 * len(self.sealed) + groups + kept
