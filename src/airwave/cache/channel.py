@@ -1,0 +1,95 @@
+"""The invalidation channel on a server, with redis-py: publishing, and one subscription."""
+
+from typing import Any
+
+from redis.backoff import NoBackoff
+from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.retry import Retry
+
+from airwave.connect import connect
+
+Event = tuple[str, bytes]
+"""What came (`subscribe`, `message`, `pong`), and what with it."""
+
+
+class Channel:
+    """A channel by its name.
+
+    Args:
+        url: see `airwave.connect`.
+        name: of the channel.
+        options: redis-py's.
+        timeout_s: how long the subscription waits when it connects or sends.
+
+    Raises:
+        ValueError: a URL that nothing knows.
+    """
+
+    def __init__(self, url: str, name: str, options: dict[str, Any], timeout_s: float) -> None:
+        self._url, self._name = url, name
+        self._publisher = connect(url, **options)
+        # A subscription that reconnects by itself, as redis-py's do, is one whose gaps nobody sees.
+        never = Retry(NoBackoff(), 0, supported_errors=())
+        timeouts = {"socket_timeout": timeout_s, "socket_connect_timeout": timeout_s}
+        self._options = {**timeouts, **options, "retry": never}
+
+    def publish(self, payload: bytes) -> None:
+        """Send a message.
+
+        Raises:
+            redis.RedisError: it may not have been sent.
+        """
+        self._publisher.publish(self._name, payload)
+
+    def subscribe(self) -> "Subscription":
+        """Connect, and ask for the subscription; it stands when its `subscribe` event has come.
+
+        Raises:
+            redis.RedisError, OSError: there is no connection.
+        """
+        return Subscription(self._url, self._name, self._options)
+
+    def close(self) -> None:
+        """Close the publisher's connections; they come back if it publishes again."""
+        self._publisher.close()
+
+
+class Subscription:
+    """One connection, subscribed to one channel."""
+
+    def __init__(self, url: str, name: str, options: dict[str, Any]) -> None:
+        self._client = connect(url, **options)
+        self._pubsub = self._client.pubsub()  # type: ignore[no-untyped-call]
+        try:
+            self._pubsub.subscribe(name)
+        except BaseException:
+            self.close()
+            raise
+
+    def receive(self, timeout_s: float) -> Event | None:
+        """The next event; None: there was none for so long.
+
+        Raises:
+            redis.RedisError, OSError: the connection is gone, or the server refused something.
+        """
+        try:
+            message = self._pubsub.get_message(timeout=timeout_s)
+        except RedisTimeoutError:  # part of a message has come; the rest is awaited by the next call
+            return None
+        if message is None:
+            return None
+        data = message["data"]
+        return message["type"], data if isinstance(data, bytes) else str(data).encode()
+
+    def ping(self, token: bytes) -> None:
+        """Send a PING; its answer is the event `pong` with this token.
+
+        Raises:
+            redis.RedisError, OSError: the connection is gone.
+        """
+        self._pubsub.execute_command("PING", token)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._pubsub.close()
+        self._client.close()
