@@ -27,5 +27,5 @@ class Entry:
 
 
 def fields_of(flat: Sequence[bytes]) -> dict[bytes, bytes]:
-    """Fields from names and values in turn, as they come from the server; of a name that comes twice the last counts."""
+    """Fields from names and values in turn, as the server sends them; of a name that comes twice the last counts."""
     return dict(zip(flat[::2], flat[1::2], strict=True))
