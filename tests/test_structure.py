@@ -30,7 +30,7 @@ LAYERS = [
     {"store"},
     {"server"},
     {"embedded", "serving"},
-    {"connect", "asyncio"},
+    {"connecting", "asyncio"},
     {"bus", "cache"},
     {"testing"},
     {"bench"},

@@ -193,6 +193,15 @@ class Session(Client):
         else:
             self._run_pipeline(requests)
 
+    def request(self, argv: Argv) -> None:
+        """Run a request that is there as words; for who speaks to the core without a wire, one request at a time."""
+        broker = self.broker
+        broker.replying.append(self)
+        if not broker.awake:
+            broker.wake()
+        self.active_ns = now = broker.clock()
+        self._execute(argv, now)
+
     def _keep(self, data: bytes) -> None:
         if self.closing:
             return

@@ -16,6 +16,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 import airwave.commands  # noqa: F401  (fills the table of commands)
 from airwave.broker import Broker
@@ -30,6 +31,13 @@ EXIT_WAIT_S = 2.0  # at interpreter exit for whoever uses the node
 
 class EmbeddedError(ConnectionError):
     """An embedded engine cannot be used; the message says why and what to do."""
+
+
+class Guest(Protocol):
+    """Who uses a node and is no client of its broker."""
+
+    def engine_ended(self) -> None:
+        """The node has ended. The lock is held."""
 
 
 class _Host(ProcessHost):
@@ -82,6 +90,7 @@ class LocalNode:
         self._posted: deque[Callable[[], None]] = deque()
         self._timers_ns: list[int] = []
         self._users = 0
+        self._guests: set[Guest] = set()
         self.entered = 0
         self._timekeeper: threading.Thread | None = None
         self._journal = self._open(settings, folder)
@@ -126,21 +135,39 @@ class LocalNode:
         if self.closed:
             raise EmbeddedError(f"{self.url} {self.closed}")
 
-    def enter(self) -> None:
-        """Somebody uses the node from now on. Call with the lock held."""
+    def enter(self, guest: Guest | None = None) -> None:
+        """Somebody uses the node from now on. Call with the lock held.
+
+        Args:
+            guest: is told when the node ends; clients of the broker are disconnected anyway.
+        """
+        if guest is not None:
+            self._guests.add(guest)
         self._users += 1
         self.entered += 1
         if self._timekeeper is None:
             self._timekeeper = threading.Thread(target=self._keep_time, name=f"airwave {self.url}", daemon=True)
             self._timekeeper.start()
 
-    def leave(self) -> None:
+    def leave(self, guest: Guest | None = None) -> None:
         """Somebody does no longer; the data of a node on disk is closed with the last. Call with the lock held."""
+        if guest is not None:
+            self._guests.discard(guest)
         self._users -= 1
         if not self._users:
             self._changed.notify_all()
             if self._journal is not None:
                 self._end("was closed with its last client")
+
+    @property
+    def unusable(self) -> bool:
+        """Whether `check` would raise."""
+        return self.forked or bool(self.closed)
+
+    @property
+    def has_posted(self) -> bool:
+        """Whether something was posted that nobody has run yet; look at it after letting go of the lock."""
+        return bool(self._posted)
 
     # --- using it ---------------------------------------------------------------------------------------------------
 
@@ -223,6 +250,8 @@ class LocalNode:
         broker = self.broker
         for session in list(broker.clients.values()):
             session.finish()
+        for guest in list(self._guests):
+            guest.engine_ended()
         broker.flush_everything()
         broker.commit()
         if self._journal is not None:

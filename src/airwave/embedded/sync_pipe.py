@@ -1,24 +1,21 @@
 """The socket that redis-py's synchronous connection gets of an embedded engine."""
 
 import errno
-import threading
 
 from airwave.embedded.pipe import Pipe
+from airwave.embedded.wakeup import Wakeup
 
 
 class SyncPipe(Pipe):
     """A pipe that threads read."""
 
     def __init__(self, url: str) -> None:
-        self._readable = threading.Condition()
-        self._waiting = 0
+        self._wakeup = Wakeup()
         super().__init__(url)
 
     def _wake(self) -> None:
-        # Who waits has announced it before looking once more into `inbox`: either they see what came, or we see them.
-        if self._waiting:
-            with self._readable:
-                self._readable.notify_all()
+        if self._wakeup.awaited:
+            self._wakeup.wake()
 
     def await_something(self, timeout: float | None) -> bool:
         """Wait until there is something in `inbox`, or the end; False: the time is over.
@@ -26,22 +23,11 @@ class SyncPipe(Pipe):
         Args:
             timeout: seconds; None: for ever.
         """
-
-        def has_come() -> bool:
-            return bool(self.inbox) or self.ended or self.closed
-
-        if has_come():
+        if self.inbox:
             return True
         if self.node.forked:
             self.node.check()
-        if timeout == 0:
-            return False
-        with self._readable:
-            self._waiting += 1
-            try:
-                return self._readable.wait_for(has_come, timeout)
-            finally:
-                self._waiting -= 1
+        return self._wakeup.wait(lambda: bool(self.inbox) or self.ended or self.closed, timeout)
 
     def hang_up(self) -> None:
         """See `Pipe`; who reads in another thread is told."""

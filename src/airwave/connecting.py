@@ -1,4 +1,4 @@
-"""`airwave.connect`: a redis-py client by URL."""
+"""`airwave.connect`: a redis-py client by URL. (A module of that name would hide the function.)"""
 
 from collections.abc import Callable
 from typing import Any
