@@ -1,0 +1,114 @@
+"""Requests of the direct API: words in, a reply as Python objects out, without redis-py in between.
+
+A request needs a session to itself as long as it waits (XREAD with BLOCK), so each is run by a `Line`, which an engine
+keeps for the next one. A line is a pipe whose client's end is here.
+"""
+
+import hiredis
+from redis.exceptions import ResponseError
+
+from airwave.command import Argv
+from airwave.embedded.node import EmbeddedError
+from airwave.embedded.pipe import Pipe
+from airwave.embedded.wakeup import Wakeup
+
+# They change the state of a connection, and the next request may go through another one.
+_STATEFUL = frozenset(
+    (
+        *(b"subscribe", b"psubscribe", b"ssubscribe", b"unsubscribe", b"punsubscribe", b"sunsubscribe", b"monitor"),
+        *(b"multi", b"exec", b"discard", b"watch", b"unwatch", b"select", b"hello", b"auth", b"reset", b"quit"),
+    )
+)
+
+_NOT_ENOUGH = object()
+
+Reply = bytes | int | float | list["Reply"] | None
+"""Bulk strings and status replies are bytes, maps are flat lists (RESP2)."""
+
+
+def stateless(argv: Argv) -> Argv:
+    """A request that a line can run.
+
+    Raises:
+        ValueError: it is not.
+    """
+    name = argv[0].lower() if argv else b""
+    if not name or name in _STATEFUL or (name == b"client" and len(argv) > 1 and argv[1].lower() == b"reply"):
+        shown = name.decode("ascii", "replace").upper() or "nothing"
+        raise ValueError(f"{shown} is not for execute, which has no connection of its own: use airwave.connect")
+    return argv
+
+
+class Line(Pipe):
+    """One request at a time.
+
+    Args:
+        url: of the engine.
+        db: the numbered database.
+    """
+
+    def __init__(self, url: str, db: int) -> None:
+        self._wakeup = Wakeup()
+        self._reader = hiredis.Reader(replyError=ResponseError, notEnoughData=_NOT_ENOUGH)
+        super().__init__(url)
+        with self.node.lock:
+            databases = self.node.broker.keyspace.databases
+            if db >= len(databases):
+                self.node.leave()
+                raise EmbeddedError(f"{url}: there is no database {db}: set databases to {db + 1} or more")
+            self._session.database = databases[db]
+            self._session.authenticate()  # who is in the process needs no password
+
+    def _wake(self) -> None:
+        if self._wakeup.awaited:
+            self._wakeup.wake()
+
+    def start(self, argv: Argv) -> bool:
+        """Run a request; False: its reply has to be waited for.
+
+        Raises:
+            EmbeddedError: the engine cannot be used.
+        """
+        node = self.node
+        node.check()
+        with node.lock:
+            self._session.request(argv)
+            node.settle()
+        if node.has_posted:
+            node.run_posted()
+        return bool(self.inbox)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for the reply in this thread; False: the time, in seconds, is over."""
+        return self._wakeup.wait(self._has_come, timeout)
+
+    async def wait_async(self) -> None:
+        """Wait for the reply in this task."""
+        await self._wakeup.wait_async(self._has_come)
+
+    def _has_come(self) -> bool:
+        if self.node.forked:
+            self.node.check()
+        return bool(self.inbox) or self.ended
+
+    def reply(self) -> Reply:
+        """The reply that has come.
+
+        Raises:
+            ResponseError: it is an error.
+            EmbeddedError: the engine has ended.
+        """
+        reader = self._reader
+        while True:
+            if not self.inbox:
+                self.node.check()
+                raise EmbeddedError(f"{self.node.url}: the connection was closed")
+            data = self.inbox.popleft()
+            self.taken(len(data))
+            reader.feed(data)
+            reply = reader.gets()
+            if reply is not _NOT_ENOUGH:
+                break
+        if isinstance(reply, ResponseError):
+            raise reply
+        return reply  # type: ignore[no-any-return]

@@ -1,0 +1,299 @@
+"""`airwave.Engine`: the direct API to an embedded engine, without redis-py.
+
+Names and data may be given as text or bytes, and are given back as bytes. Everything may be called from any thread and
+any event loop. What waits has an asynchronous twin, whose name begins with `a`.
+"""
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from redis.exceptions import ResponseError
+
+from airwave.embedded import entries
+from airwave.embedded.call import Line, Reply, stateless
+from airwave.embedded.message import Entry
+from airwave.embedded.node import EmbeddedError
+from airwave.embedded.registry import open_node, parse
+from airwave.embedded.subscription import OVERFLOWS, Overflow, Subscription, as_bytes
+
+Word = str | bytes | int | float
+
+_LINES_MAX = 64  # kept for the next request; more exist while more requests wait
+
+
+class Engine:
+    """An engine in this process.
+
+    Args:
+        url: `memory://[name]` or `file:///path`, as for `airwave.connect`; whoever uses the same URL shares the engine.
+
+    Raises:
+        EmbeddedError: it cannot be had.
+        ValueError: the URL is wrong.
+    """
+
+    def __init__(self, url: str = "memory://") -> None:
+        address = parse(url)
+        self.url = url
+        self._db = int(address.options.get("db", 0))
+        self._lines: list[Line] = []
+        self._closed = False
+        node = self._node = open_node(url)
+        try:
+            node.enter()
+            self._broker = node.broker
+            self._publish = node.broker.pubsub.publish
+            self._fan_out = node.broker.fan_out
+        finally:
+            node.lock.release()
+
+    def close(self) -> None:
+        """Leave the engine. Subscriptions go on until they are closed; an engine on disk closes with its last user."""
+        if self._closed or self._node.forked:
+            return
+        self._closed = True
+        while self._lines:
+            self._lines.pop().hang_up()
+        self._node.post(self._node.leave)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # --- Pub/Sub ----------------------------------------------------------------------------------------------------
+
+    def publish(self, channel: str | bytes, message: str | bytes) -> int:
+        """Give a message to all who are subscribed: here, through redis-py, in all threads.
+
+        Returns:
+            How many subscriptions got it.
+        """
+        if type(channel) is str:
+            channel = channel.encode()
+        if type(message) is str:
+            message = message.encode()
+        node = self._node
+        if node.unusable:
+            node.check()
+        with node.lock:
+            receivers = self._publish(channel, message)  # type: ignore[arg-type]
+            if self._fan_out:
+                self._broker.wake()
+                node.settle()
+        if node.has_posted:
+            node.run_posted()
+        return receivers
+
+    def subscribe(
+        self,
+        *channels: str | bytes,
+        patterns: tuple[str | bytes, ...] | list[str | bytes] = (),
+        maxsize: int = 100_000,
+        overflow: Overflow = "drop-oldest",
+    ) -> Subscription:
+        """Subscribe to channels and patterns. Use it in a `with` block, or close it: it is kept until then.
+
+        Args:
+            patterns: Redis's globs.
+            maxsize: messages that may wait to be read.
+            overflow: what happens when more come. `drop-oldest` and `drop-newest` lose one for each (counted in
+                `dropped`, logged once); `close` ends the subscription, and reading raises `SlowSubscriberError` once
+                the rest has been read. Publishing never waits.
+        """
+        if maxsize < 1:
+            raise ValueError(f"maxsize must be at least 1, not {maxsize}")
+        if overflow not in OVERFLOWS:
+            raise ValueError(f"overflow must be one of {', '.join(OVERFLOWS)}, not {overflow!r}")
+        return Subscription(
+            self._node, map(as_bytes, channels), map(as_bytes, patterns), maxsize=maxsize, overflow=overflow
+        )
+
+    # --- any command ------------------------------------------------------------------------------------------------
+
+    def execute(self, *words: Word) -> Reply:
+        """Run a command, and wait for its reply if it blocks.
+
+        Returns:
+            The reply in RESP2: bytes, an integer, a list, or None.
+
+        Raises:
+            redis.exceptions.ResponseError: the reply is an error.
+            ValueError: the command changes the state of a connection (MULTI, SUBSCRIBE, SELECT).
+            EmbeddedError: the engine has ended.
+        """
+        argv = stateless([as_bytes(word) for word in words])
+        line = self._take_line()
+        if not line.start(argv):
+            try:
+                line.wait()
+            except BaseException:  # Ctrl-C: the request must not take what nobody will see
+                line.hang_up()
+                raise
+        return self._finish(line)
+
+    async def aexecute(self, *words: Word) -> Reply:
+        """Run a command; other tasks go on while it blocks. Otherwise as `execute`."""
+        argv = stateless([as_bytes(word) for word in words])
+        line = self._take_line()
+        if not line.start(argv):
+            try:
+                await line.wait_async()
+            except BaseException:
+                line.hang_up()
+                raise
+        return self._finish(line)
+
+    def _take_line(self) -> Line:
+        if self._closed:
+            raise EmbeddedError(f"this Engine({self.url!r}) was closed: make another one")
+        while self._lines:
+            try:
+                line = self._lines.pop()
+            except IndexError:  # another thread was faster
+                break
+            if not line.ended:
+                return line
+        return Line(self.url, self._db)
+
+    def _finish(self, line: Line) -> Reply:
+        try:
+            return line.reply()
+        finally:
+            if len(self._lines) < _LINES_MAX and not self._closed:
+                self._lines.append(line)
+            else:
+                line.hang_up()
+
+    # --- streams ----------------------------------------------------------------------------------------------------
+
+    def xadd(
+        self,
+        stream: str | bytes,
+        fields: Mapping[str | bytes, Word],
+        *,
+        id: str | bytes = "*",  # noqa: A002  (Redis's word)
+        maxlen: int | None = None,
+        approximate: bool = True,
+    ) -> bytes:
+        """Append an entry.
+
+        Args:
+            id: `*`: the next one.
+            maxlen: trim the stream to about so many entries, or exactly if not `approximate`; None: do not.
+
+        Returns:
+            Its ID.
+        """
+        words: list[Word] = ["XADD", stream]
+        if maxlen is not None:
+            words += ["MAXLEN", "~" if approximate else "=", maxlen]
+        words.append(id)
+        for name, value in fields.items():
+            words += [name, value]
+        return self.execute(*words)  # type: ignore[return-value]
+
+    def xlen(self, stream: str | bytes) -> int:
+        """How many entries a stream has."""
+        return self.execute("XLEN", stream)  # type: ignore[return-value]
+
+    def xrange(
+        self, stream: str | bytes, first: str | bytes = "-", last: str | bytes = "+", count: int | None = None
+    ) -> list[Entry]:
+        """The entries from one ID to another, both included; at most `count`."""
+        limit: list[Word] = [] if count is None else ["COUNT", count]
+        return entries.of_range(as_bytes(stream), self.execute("XRANGE", stream, first, last, *limit))
+
+    def xread(
+        self, streams: Mapping[str | bytes, str | bytes], *, count: int | None = None, block_ms: int | None = None
+    ) -> list[Entry]:
+        """Entries behind the given IDs (`$`: the last one there is now).
+
+        Args:
+            count: at most so many of each stream.
+            block_ms: wait so long if there are none; 0: for ever; None: not at all.
+        """
+        return entries.of_read(self.execute(*entries.read_words(streams, count, block_ms)))
+
+    async def axread(
+        self, streams: Mapping[str | bytes, str | bytes], *, count: int | None = None, block_ms: int | None = None
+    ) -> list[Entry]:
+        """As `xread`, for tasks."""
+        return entries.of_read(await self.aexecute(*entries.read_words(streams, count, block_ms)))
+
+    def follow(self, stream: str | bytes, since: str | bytes = "$", *, count: int = 100) -> "entries.Follower":
+        """The entries of a stream behind an ID, and those to come: an iterator, and an asynchronous one.
+
+        Args:
+            since: `$`: only those to come; `0`: all.
+            count: read at most so many at once.
+        """
+        return entries.Follower(self, as_bytes(stream), as_bytes(since), count)
+
+    def last_id(self, stream: str | bytes) -> bytes:
+        """The greatest ID that a stream ever had; `0-0` when it is not there."""
+        try:
+            facts: Any = self.execute("XINFO", "STREAM", stream)
+        except ResponseError as error:
+            if str(error) == "no such key":
+                return b"0-0"
+            raise
+        return facts[facts.index(b"last-generated-id") + 1]  # type: ignore[no-any-return]
+
+    # --- consumer groups --------------------------------------------------------------------------------------------
+
+    def xgroup_create(self, stream: str | bytes, group: str | bytes, since: str | bytes = "$") -> bool:
+        """Create a group, and the stream if it is not there.
+
+        Returns:
+            False: the group was there already.
+        """
+        return entries.create_group(self, stream, group, since)
+
+    def xreadgroup(
+        self,
+        group: str | bytes,
+        consumer: str | bytes,
+        stream: str | bytes,
+        *,
+        count: int | None = None,
+        block_ms: int | None = None,
+        claim_ms: int | None = None,
+    ) -> list[Entry]:
+        """Entries that nobody of the group has had; they stay pending until `xack`.
+
+        Args:
+            claim_ms: first those that have been pending for at least so long, whoever has them.
+        """
+        words = entries.group_words(group, consumer, stream, count=count, block_ms=block_ms, claim_ms=claim_ms)
+        return entries.of_read(self.execute(*words))
+
+    async def axreadgroup(
+        self,
+        group: str | bytes,
+        consumer: str | bytes,
+        stream: str | bytes,
+        *,
+        count: int | None = None,
+        block_ms: int | None = None,
+        claim_ms: int | None = None,
+    ) -> list[Entry]:
+        """As `xreadgroup`, for tasks."""
+        words = entries.group_words(group, consumer, stream, count=count, block_ms=block_ms, claim_ms=claim_ms)
+        return entries.of_read(await self.aexecute(*words))
+
+    def xack(self, stream: str | bytes, group: str | bytes, *ids: str | bytes) -> int:
+        """Entries are done: they are no longer pending. Gives how many were."""
+        return self.execute("XACK", stream, group, *ids)  # type: ignore[return-value]
