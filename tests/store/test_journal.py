@@ -42,6 +42,8 @@ def test_what_was_committed_is_on_disk_after_every_turn(seed: int, tmp_path: Pat
         for step in range(150):
             lines = [chance.line() for _ in range(rng.choice((1, 1, 1, 2, 5, 20)))]
             made.do_together(*lines)
+            if rng.random() < 0.3:
+                made.node.advance(0.1)
             assert made.on_disk() == made.contents(), (step, lines)
             if rng.random() < 0.02:
                 before = made.contents()
@@ -60,6 +62,7 @@ def test_what_was_committed_is_on_disk_after_every_turn(seed: int, tmp_path: Pat
         groups = [group for stream in streams(made) for group in stream.groups.values()]
         assert made.rows("pending") == sum([len(group.pending.pages) for group in groups])
         assert made.rows("keys") == report.keys
+        assert made.rows("scheduled") == report.scheduled
     finally:
         made.close()
 

@@ -83,6 +83,39 @@ def test_damage_is_told_in_one_line(tmp_path: Path) -> None:
         journal.load(keyspace)
 
 
+@pytest.mark.parametrize("absorbed", [False, True])
+def test_what_is_scheduled_goes_on(absorbed: bool, tmp_path: Path) -> None:
+    with world(tmp_path) as made:
+        made.do("XSCHEDULE s IN 3000 ID late f v")
+        made.do("XSCHEDULE s IN 1000 ID first f v")
+        made.do("XSCHEDULE s IN 2000 ID gone f v")
+        made.do("XSCHEDULE s IN 2000 f made")
+        made.do("XUNSCHEDULE s gone")
+        if absorbed:
+            made.journal.save()
+            made.commit(5)
+        wanted = made.contents()
+    with world(tmp_path) as again:
+        assert again.contents() == wanted
+        again.node.host.ns += 2_500_000_000  # two came due while nobody ran
+        again.node.advance(0.1)
+        assert [entry[1] for entry in again.do("XRANGE s - +")] == [[b"f", b"v"], [b"f", b"made"]]
+        assert [each[0] for each in again.do("XSCHEDULED s")] == [b"late"]
+        again.do("XSCHEDULE s IN 1 ID first f again")
+        assert again.on_disk() == again.contents()
+        again.node.advance(1)
+        assert again.do("XLEN s") == 3  # `first` was known
+
+
+def test_made_tokens_are_never_made_again(tmp_path: Path) -> None:
+    seen: set[bytes] = set()
+    for _ in range(3):
+        with world(tmp_path) as made:
+            seen |= {made.do("XSCHEDULE s AT 4000000000000 f v") for _ in range(1500)}
+            made.do("DEL s")
+    assert len(seen) == 4500
+
+
 def test_expiry_goes_on(tmp_path: Path) -> None:
     with world(tmp_path) as made:
         made.do("SET a 1 PX 1000")

@@ -21,6 +21,8 @@ def made(tmp_path: Path) -> Iterator[World]:
         made.do("XREADGROUP GROUP g alice COUNT 300 STREAMS s >")
         made.do("XDEL s 5 6 700")
         made.do("XTRIM s MAXLEN 900")
+        made.do("XSCHEDULE s IN 1000 ID a f v")
+        made.do("XSCHEDULE s IN 1000 ID b f v")
         made.do("SET key value")
         made.journal._rows.hurry()
         made.commit(5)
@@ -40,6 +42,7 @@ def test_a_sound_one(made: World) -> None:
     assert report.problems == []
     assert (report.version, report.keys, report.streams, report.strings) == (schema.VERSION, 2, 1, 1)
     assert (report.entries, report.groups, report.consumers, report.pending) == (900, 1, 1, 300)
+    assert report.scheduled == 2
     assert report.entries_bytes > 900 * 40
     assert report.file_bytes > report.entries_bytes
     assert seen[-1] == (report.chunks, report.chunks)
@@ -66,6 +69,9 @@ def test_one_that_nobody_uses(made: World) -> None:
         ("UPDATE chunks SET first = last WHERE number = 4", "chunk 4: its first or last ID is not that of its entries"),
         ("UPDATE chunks SET dead = x'ff000000' WHERE number = 4", "chunk 4: entries are deleted that are not there"),
         ("DELETE FROM chunks WHERE number = 4", "1 chunks of entries belong to no stream"),
+        ("UPDATE scheduled SET fields = x'2a' WHERE token = CAST('b' AS BLOB)", "scheduled entry 'b' is damaged"),
+        ("UPDATE scheduled SET fields = 'text'", "values cannot be loaded"),
+        ("UPDATE scheduled SET due = 'soon'", "values cannot be loaded"),
         ("UPDATE pending SET blob = x'00'", "values cannot be loaded"),
         ("UPDATE keys SET state = x'90'", "values cannot be loaded"),
         ("UPDATE journal SET effects = x'91'", "values cannot be loaded"),

@@ -109,6 +109,34 @@ def test_what_a_crash_left_is_deleted_later(tmp_path: Path, monkeypatch: pytest.
         assert [again.rows(table) for table in ("chunks", "entries", "pending", "keys")] == [0, 0, 0, 0]
 
 
+def test_what_is_scheduled_is_written_a_few_rows_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows, "ABSORB_NS", 0)
+    with world(tmp_path) as made:
+        made.do_together(*[f"XSCHEDULE s IN 5000 ID t{number} f v" for number in range(40)])
+        made.journal._rows.hurry()
+        made.commit(10)
+        assert 5 <= made.rows("scheduled") <= 15
+        assert made.rows("keys") == 0  # that comes when all are there
+        # Rows are ahead of the journal now: what becomes of their entries is said by it.
+        made.do("XUNSCHEDULE", "s", *[f"t{number}" for number in range(0, 40, 3)])
+        made.do("XSCHEDULE s IN 9000 ID t0 f other")
+        for _ in range(60):
+            assert made.on_disk() == made.contents()
+            made.commit()
+        settle(made)
+        assert made.on_disk() == made.contents()
+        assert made.rows("scheduled") == len(made.do("XSCHEDULED s")) == 27
+
+
+def test_what_is_added_before_it_is_written_never_has_a_row(tmp_path: Path) -> None:
+    with world(tmp_path) as made:
+        made.do("XSCHEDULE s IN 1000 f v")
+        made.node.advance(1)
+        settle(made)
+        assert made.do("XLEN s") == 1
+        assert made.rows("scheduled") == 0
+
+
 def test_the_open_chunk_is_written_only_if_it_changed(tmp_path: Path) -> None:
     with world(tmp_path) as made:
         made.do("XADD s 1-0 f v")

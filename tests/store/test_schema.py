@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from airwave.store import SqliteJournal, StoreError, schema
+from airwave.store import SqliteJournal, StoreError, maintenance, schema
 from store.worlds import world
 
 
@@ -34,6 +34,24 @@ def test_older_ones_are_migrated_step_by_step(tmp_path: Path) -> None:
         assert schema.prepare(db, (second, third)) == (1, 3)
         assert {note for (note,) in db.execute("SELECT note FROM meta")} == {"migrated"}
         assert schema.prepare(db, (second, third)) == (3, 3)
+
+
+def test_the_first_format_had_nothing_scheduled(tmp_path: Path) -> None:
+    with world(tmp_path) as made:
+        made.do("XADD s 1-1 f v")
+        wanted = made.contents()
+    with closing(schema.connect(tmp_path / schema.FILE)) as db:
+        db.execute("DROP TABLE scheduled")
+        db.execute("PRAGMA user_version=1")
+    report = maintenance.check(tmp_path)
+    assert (report.version, report.entries, report.problems) == (1, 1, [])
+    with world(tmp_path) as made, closing(schema.connect(tmp_path / schema.FILE, readonly=True)) as db:
+        assert schema.check_version(db) == 2
+        assert made.contents() == wanted
+        made.do("XSCHEDULE s IN 1000 ID a f v")
+        made.journal.save()
+        made.commit(3)
+        assert made.rows("scheduled") == 1
 
 
 def test_a_migration_that_fails_changes_nothing(tmp_path: Path) -> None:

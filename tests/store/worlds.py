@@ -155,7 +155,16 @@ def stream_contents(stream: Stream) -> dict[str, Any]:
         "last group": stream.last_group,
         "producers": (stream.producers.duration_s, stream.producers.maxsize, [*stream.producers.items()]),
         "groups": {name: _group_contents(group) for name, group in stream.groups.items()},
+        "scheduled": _scheduled(stream),
     }
+
+
+def _scheduled(stream: Stream) -> list[tuple[Any, ...]]:
+    if stream.schedule is None:
+        return []
+    items = stream.schedule.first(len(stream.schedule))
+    assert {item.token: item for item in items} == stream.schedule.by_token
+    return [(item.number, item.token, item.due_ms, item.named, item.fields) for item in items]
 
 
 def _group_contents(group: Any) -> Any:
@@ -191,6 +200,8 @@ class Chance:
         low, high = sorted((rng.randrange(self._ms + 1), rng.randrange(self._ms + 1)))
         ids = " ".join([str(rng.randrange(max(0, self._ms - 40), self._ms + 2)) for _ in range(rng.randint(1, 4))])
         choice = rng.randrange(100)
+        if choice < 3:
+            return f"XSCHEDULE {stream} IN {rng.choice((0, 300, 900, 10**7))} ID t{rng.randrange(9)} f {'v' * low}"
         if choice < 35:
             self._ms += rng.randint(1, 3)
             return f"XADD {stream} {self._ms}-1 field {'v' * rng.randrange(60)}"
@@ -221,6 +232,7 @@ class Chance:
             (94, "SWAPDB 0 1"),
             (95, "FLUSHDB" if rng.random() < 0.3 else "SWAPDB 1 2"),
             (97, f"INCR n{low % 3}"),
+            (98, f"XUNSCHEDULE {stream} t{low % 9} t{high % 9}"),
         ):
             if choice < bound:
                 return line

@@ -150,7 +150,8 @@ def _read_scheduled(db: sqlite3.Connection, replay: Replay) -> None:
     for number, owner, token, due, named, fields in db.execute(
         "SELECT number, stream, token, due, named, fields FROM scheduled"
     ):
-        item = Scheduled(number, token, due, fields, named=bool(named))
+        # A damaged row is to be noticed here, not when the entry is due.
+        item = Scheduled(number, bytes(token), int(due), bytes(fields), named=bool(named))
         replay.scheduled.setdefault(owner, {})[number] = item
         replay.scheduled_rows.setdefault(owner, set()).add(number)
 

@@ -28,7 +28,7 @@ PRODUCER = b"schedule"
 
 _STALE_MIN = 64  # outdated items that a heap may always have
 _EARLY_NS = 2_000_000  # event loops count in ms: a tick may come so much before the time that was asked for
-_AHEAD_MS_MAX = 3_600_000  # no tick is asked for that is further away: the clock may be set meanwhile
+_AHEAD_MS_MAX = 60_000  # no tick is asked for that is further away, so that few are under way
 _NUMBER_BYTES = 350  # about what one takes of the memory beside its words
 
 
