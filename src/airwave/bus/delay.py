@@ -22,7 +22,7 @@ from redis.asyncio import Redis
 
 from airwave.bus.entry import DATA, fields_of
 from airwave.bus.features import features_of
-from airwave.bus.wire import RawClient, again_s, raw
+from airwave.bus.wire import RawClient, again_s, goes_on, raw
 
 DELAYED_MAX = 1_000_000  # entries that may wait for a stream, as on Airwave
 KEY_REMEMBERED_S = 3600  # see `sending`
@@ -177,25 +177,26 @@ async def move_due(client: RawClient, stream: str) -> tuple[int, float | None]:
     return int(moved), int(wait_ms) / 1000 if wait_ms else None
 
 
-async def keep_moving(client: RawClient, stream: str, on_moved: Callable[[int], None]) -> None:
-    """Move what is due, when it is due, until cancelled.
+async def keep_moving(client: RawClient, stream: str, on_moved: Callable[[int], None], ended: asyncio.Event) -> None:
+    """Move what is due, when it is due, until the end.
 
     Args:
         client: a raw client.
         on_moved: called with how many entries were moved.
     """
     failures = 0
-    while True:
+    pause_s = 0.0
+    while await goes_on(pause_s, ended):
         try:
             moved, wait_s = await move_due(client, stream)
             on_moved(moved)
             failures = 0
-            await asyncio.sleep(MOVE_S_MAX if wait_s is None else min(wait_s, MOVE_S_MAX))
+            pause_s = MOVE_S_MAX if wait_s is None else min(wait_s, MOVE_S_MAX)
         except (redis.RedisError, OSError) as error:
             failures += 1
             if failures == 1:
                 log.warning("cannot move delayed entries, trying again: stream=%s: %s", stream, error)
-            await asyncio.sleep(again_s(failures))
+            pause_s = again_s(failures)
 
 
 def guard_key(stream: str, key: str) -> str:

@@ -39,7 +39,7 @@ class Group:
         self.name = group
         self.consumer = consumer
         self.claim_after_ms = claim_after_ms
-        self._deleted = 0  # pending entries that XAUTOCLAIM found to be gone from the stream
+        self._deleted = 0  # pending entries that were found to be gone from the stream
         self._cursor: bytes = b"0-0"
 
     async def prepare(self) -> None:
@@ -87,6 +87,8 @@ class Group:
             together.execute_command("XCLAIM", self.stream, self.name, self.consumer, self.claim_after_ms, entry_id)
             together.execute_command("XPENDING", self.stream, self.name, entry_id, entry_id, 1)
             rows, pending = await together.execute()
+        if not pending and not await self.client.execute_command("XRANGE", self.stream, entry_id, entry_id):
+            self._deleted += 1
         if not rows or not rows[0] or not pending:
             return None
         return self._entry(rows[0][0], rows[0][1], int(pending[0][3]))
@@ -163,7 +165,7 @@ class Group:
         return len(gone)
 
     def take_deleted(self) -> int:
-        """How many deleted entries `sweep` has met since this was last asked; they are not pending any more."""
+        """How many deleted entries `sweep` and `take` have met since this was last asked; none is pending any more."""
         deleted, self._deleted = self._deleted, 0
         return deleted
 

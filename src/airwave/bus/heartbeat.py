@@ -9,6 +9,7 @@ import redis
 
 from airwave.bus.group import Group
 from airwave.bus.retries import Retries
+from airwave.bus.wire import goes_on
 
 log = logging.getLogger("airwave.bus")
 
@@ -33,10 +34,9 @@ class Heartbeat:
         self._retries = retries
         self._on_lost = on_lost
 
-    async def run(self) -> None:
-        """Beat until cancelled. An error is no end: the worker's reads report it."""
-        while True:
-            await asyncio.sleep(self._group.claim_after_ms / 1000 / BEATS_PER_CLAIM)
+    async def run(self, ended: asyncio.Event) -> None:
+        """Beat until the end. An error is none: the worker's reads report it."""
+        while await goes_on(self._group.claim_after_ms / 1000 / BEATS_PER_CLAIM, ended):
             try:
                 await self.beat()
             except (redis.RedisError, OSError) as error:

@@ -1,6 +1,7 @@
 """A connection for reads that wait, which can be told to stop waiting."""
 
 import asyncio
+import contextlib
 from typing import Any
 
 import redis
@@ -37,10 +38,10 @@ class Reader:
         Raises:
             redis.RedisError: no connection, or the server refuses.
         """
-        if self._connection is None:
-            await self._connect()
         self._reading = asyncio.Event()
         try:
+            if self._connection is None:
+                await self._connect()
             await self._connection.send_command(*command)
             return await self._connection.read_response(timeout=wait_s + LATE_MAX_S)
         except redis.ResponseError:
@@ -69,14 +70,12 @@ class Reader:
         while ended is not None and not ended.is_set():
             if self._id:  # more than once: the read may not have reached the server yet
                 await self._client.execute_command("CLIENT", "UNBLOCK", self._id)
-            try:
-                await asyncio.wait_for(ended.wait(), _AGAIN_S if self._id else None)
-            except TimeoutError:
-                continue
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(ended.wait(), _AGAIN_S)
 
     async def close(self) -> None:
         """Give up the connection."""
-        connection, self._connection = self._connection, None
+        connection, self._connection, self._id = self._connection, None, 0
         if connection is not None:
             try:
                 await connection.disconnect(nowait=True)

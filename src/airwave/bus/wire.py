@@ -1,6 +1,7 @@
 """Clients that send commands as they are given, and give replies as the server sends them."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, cast
@@ -74,3 +75,13 @@ async def insist(action: Callable[[], Coroutine[Any, Any, None]], about: str) ->
             if failures == 1:
                 log.warning("the server does not take it, trying again: %s: %s", about, error)
             await asyncio.sleep(again_s(failures))
+
+
+async def goes_on(seconds: float, ended: asyncio.Event) -> bool:
+    """Sleep; whether the end did not come meanwhile.
+
+    Tasks that use the server end this way rather than by being cancelled: in redis-py a cancellation can get lost.
+    """
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(ended.wait(), seconds)
+    return not ended.is_set()

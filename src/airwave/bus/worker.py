@@ -49,13 +49,13 @@ from airwave.bus.payload import PayloadError
 from airwave.bus.reader import Reader
 from airwave.bus.retries import Retries
 from airwave.bus.stats import Stats
-from airwave.bus.wire import again_s, apart, insist
+from airwave.bus.wire import again_s, apart, goes_on, insist
 
 log = logging.getLogger("airwave.bus")
 
 BLOCK_S_MAX = 1.0  # how long a read waits; a server that is gone is noticed that soon
 SWEEP_S_MAX = 5.0  # without CLAIM, the time between two looks at what can be claimed
-CANCELLED_S_MAX = 5.0  # how long a handler that was cancelled may still take
+ENDED_S_MAX = 5.0  # how long a command, and a handler that was cancelled, may still take at the end
 GIVE_BACK_S_MAX = 10.0  # how long giving back may take at the end
 
 
@@ -121,6 +121,7 @@ class Worker:
         self._retries = Retries(waiting_max)
         self._changed = asyncio.Event()  # a place is free, something waits, or the end has come
         self._stopping = False
+        self._ended = asyncio.Event()  # no handler runs any more
         self._unsure = False  # there may be entries that were delivered and not seen
         self._sweep_at_s = 0.0
         self._wakes_at_s = 0.0  # when the read that is under way has waited long enough
@@ -157,9 +158,9 @@ class Worker:
         self._reader = Reader(client)
         heartbeat = Heartbeat(self._group, lambda: self._running.keys() - self._lost, self._retries, self._on_lost)
         self._fetcher = asyncio.create_task(self._fetch())
-        self._helpers = [asyncio.create_task(heartbeat.run()), asyncio.create_task(self._tidy())]
+        self._helpers = [asyncio.create_task(heartbeat.run(self._ended)), asyncio.create_task(self._tidy())]
         if not self._group.features.xschedule:
-            self._helpers.append(asyncio.create_task(keep_moving(client, stream, self._on_moved)))
+            self._helpers.append(asyncio.create_task(keep_moving(client, stream, self._on_moved, self._ended)))
 
     async def stop(self, grace_s: float = 30.0) -> None:
         """End: take nothing new, let handlers finish for so many seconds, then give back what is left."""
@@ -168,14 +169,15 @@ class Worker:
         self._stopping = True
         self._changed.set()
         await self._interrupt()
-        await self._fetcher
+        await _join([self._fetcher])  # what it was given and does not know of is given back below
         if self._running:
             await asyncio.wait(self._running.values(), timeout=grace_s)
         cut_short = list(self._running)
-        await _ended(self._running.values())
+        await _join(self._running.values(), cancel=True)
         if self._running:
             log.warning("handlers do not end when cancelled: %s entries=%s", self._name, " ".join(self._running))
-        await _ended(self._helpers)
+        self._ended.set()
+        await _join(self._helpers)
         try:
             async with asyncio.timeout(GIVE_BACK_S_MAX):
                 await self._leave()
@@ -358,8 +360,7 @@ class Worker:
 
     async def _tidy(self) -> None:
         """Remove consumers that are gone, and entries that were deleted, now and then."""
-        while True:
-            await asyncio.sleep(self._group.claim_after_ms / 1000)
+        while await goes_on(self._group.claim_after_ms / 1000, self._ended):
             with contextlib.suppress(redis.RedisError, OSError):  # the reads report it
                 for name in await consumers.remove_gone(self._group, self._gone_after_ms):
                     log.info("consumer is gone and was removed: %s consumer=%s", self._name, name)
@@ -368,10 +369,12 @@ class Worker:
                     log.warning("entries were deleted before they were handled: %s count=%d", self._name, gone)
 
 
-async def _ended(tasks: "Iterable[asyncio.Task[None]]") -> None:
-    """Cancel tasks, and wait until they have ended, but not for ever."""
-    waiting = list(tasks)
+async def _join(tasks: "Iterable[asyncio.Task[None]]", *, cancel: bool = False) -> None:
+    """Wait until tasks have ended, but not for ever; after that, or with `cancel` before, they are cancelled."""
+    waiting = set(tasks)
+    if not cancel and waiting:
+        waiting = (await asyncio.wait(waiting, timeout=ENDED_S_MAX))[1]
     for task in waiting:
         task.cancel()
     if waiting:
-        await asyncio.wait(waiting, timeout=CANCELLED_S_MAX)
+        await asyncio.wait(waiting, timeout=ENDED_S_MAX)
