@@ -15,8 +15,8 @@ help:  ## show this
 run: $(STAMP)  ## set up and play the demo, then keep serving (Ctrl-C ends it)
 	@$(BIN)/airwave demo
 
-test: $(STAMP) debian  ## set up and run every test
-	$(BIN)/pytest
+test: $(STAMP) debian  ## set up and run every test, files side by side on all cores
+	$(BIN)/pytest -n auto --dist loadfile
 
 check: $(STAMP)  ## lint, types, structure, documents, quick tests: under a minute
 	$(BIN)/ruff check .
@@ -32,9 +32,10 @@ format: $(STAMP)  ## put the code into its form
 docs: $(STAMP)  ## write the generated pages anew
 	$(BIN)/python docs/generate.py
 
-bench: $(STAMP) debian  ## compare with redis-server: about twenty minutes on an idle machine
+bench: $(STAMP) debian  ## compare with redis-server: about half an hour on an idle machine
 	$(BIN)/airwave bench --suite pubsub --save bench/results/pubsub.json
 	$(BIN)/airwave bench --suite streams --save bench/results/streams.json
+	$(BIN)/airwave bench --suite library --save bench/results/library.json
 	$(BIN)/python docs/generate.py
 
 fuzz: $(STAMP)  ## throw broken protocol at a live server for five minutes

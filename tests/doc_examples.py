@@ -215,7 +215,8 @@ class Reader:
         """What programs find in their environment."""
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         return {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("AIRWAVE", "REDISCLI"))},
+            # LINES: with it rich takes COLUMNS seriously on a dumb terminal.
+            **{name: value for name, value in os.environ.items() if not name.startswith(("AIRWAVE", "REDISCLI", "LINES"))},
             "AIRWAVE_URL": f"redis://127.0.0.1:{self._ports['6379']}",
             "PATH": os.pathsep.join([str(self._tools), path]),
             "REAL_PATH": os.environ["PATH"],
