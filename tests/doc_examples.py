@@ -37,6 +37,8 @@ DEADLINE_S = 60.0
 STOP_S = 20.0
 
 _FENCE = re.compile(r"^```(\w*)(.*)\n((?:.*\n)*?)```$", re.MULTILINE)
+# With LINES rich takes COLUMNS seriously on a dumb terminal.
+_NOT_PASSED_ON = ("AIRWAVE", "REDISCLI", "LINES")
 _PORT = re.compile(r"\b63[78]\d\b")
 
 
@@ -215,8 +217,7 @@ class Reader:
         """What programs find in their environment."""
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         return {
-            # LINES: with it rich takes COLUMNS seriously on a dumb terminal.
-            **{name: value for name, value in os.environ.items() if not name.startswith(("AIRWAVE", "REDISCLI", "LINES"))},
+            **{name: value for name, value in os.environ.items() if not name.startswith(_NOT_PASSED_ON)},
             "AIRWAVE_URL": f"redis://127.0.0.1:{self._ports['6379']}",
             "PATH": os.pathsep.join([str(self._tools), path]),
             "REAL_PATH": os.environ["PATH"],
