@@ -189,3 +189,13 @@ def test_lines_that_cannot_be_written_are_counted_and_told_later(
         "* again",
     ]
     assert capsys.readouterr().err == ""
+
+
+def test_in_a_program_with_a_log_of_its_own_an_event_is_a_line_with_its_fields(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    log.log.setLevel("INFO")
+    log.event("notice", "client closed", id=7, name=b"two words\n")
+    log.event("warning", "stopped")
+    assert caplog.messages == [r'client closed  id=7 name="two words\n"', "stopped"]
+    assert caplog.records[0].fields == {"id": 7, "name": b"two words\n"}

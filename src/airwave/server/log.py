@@ -45,7 +45,20 @@ def event(level: str, message: str, /, *, exc_info: BaseException | None = None,
     number = LEVELS[level]
     if not log.isEnabledFor(number):
         return
-    log.log(number, "%s", message, exc_info=exc_info, extra={"fields": fields})
+    log.log(number, "%s", _Event(message, fields), exc_info=exc_info, extra={"fields": fields})
+
+
+class _Event:
+    """An event as one text, for handlers that are not ours: in a program that has a server in it, or an engine."""
+
+    __slots__ = ("fields", "message")
+
+    def __init__(self, message: str, fields: dict[str, object]) -> None:
+        self.message = message
+        self.fields = fields
+
+    def __str__(self) -> str:
+        return _line(self.message, self.fields)
 
 
 def configure(settings: Settings) -> None:
@@ -130,12 +143,22 @@ def _fields(record: logging.LogRecord) -> dict[str, Any]:
     return getattr(record, "fields", {})
 
 
+def _message(record: logging.LogRecord) -> str:
+    """What happened, without the fields."""
+    event = record.args[0] if isinstance(record.args, tuple) and record.args else None
+    return event.message if isinstance(event, _Event) else record.getMessage()
+
+
+def _line(message: str, fields: dict[str, Any]) -> str:
+    pairs = " ".join(f"{name}={_word(value)}" for name, value in fields.items())
+    return f"{safe(message)}  {pairs}" if pairs else safe(message)
+
+
 class _TextLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         time = datetime.fromtimestamp(record.created).isoformat(" ", "milliseconds")
-        line = f"{time} {_MARKS.get(record.levelno, '#')} {safe(record.getMessage())}"
-        fields = " ".join(f"{name}={_word(value)}" for name, value in _fields(record).items())
-        return "\n    ".join([f"{line}  {fields}" if fields else line, *_traceback(record)])
+        line = f"{time} {_MARKS.get(record.levelno, '#')} {_line(_message(record), _fields(record))}"
+        return "\n    ".join([line, *_traceback(record)])
 
 
 def _word(value: object) -> str:
@@ -153,7 +176,7 @@ class _JsonLines(logging.Formatter):
         entry = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": _NAMES.get(record.levelno, record.levelname.lower()),
-            "event": safe(record.getMessage()),
+            "event": safe(_message(record)),
             **{name: _json_value(value) for name, value in _fields(record).items()},
         }
         lines = _traceback(record)

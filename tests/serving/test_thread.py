@@ -1,0 +1,43 @@
+"""A node in a thread: what goes wrong inside it. All else is in test_server.py, for both kinds of server."""
+
+import pytest
+import redis
+from live import wait_for
+
+from airwave.server.node import Node
+from airwave.serving import Server, ServerError
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_a_fault_of_ours_at_start_is_an_error_and_logged(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(Node, "_startup", lambda _: 1 / 0)
+    with pytest.raises(ServerError, match="internal error, ZeroDivisionError"):
+        Server().start()
+    (record,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert record.getMessage() == "the server has ended by itself"
+    assert record.exc_info
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_a_fault_of_ours_later_is_logged_and_it_ends(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(Node, "_drain", lambda _: 1 / 0)
+    server = Server()
+    with server, redis.Redis.from_url(server.url) as client:
+        client.shutdown()
+        wait_for(lambda: "stopped" in repr(server), "its end")
+    assert "the server has ended by itself" in caplog.messages
+
+
+def test_too_many_threads_are_an_error(monkeypatch: pytest.MonkeyPatch, nothing_left: None) -> None:  # noqa: ARG001
+    def start(_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    server = Server()
+    with monkeypatch.context() as patch:
+        patch.setattr("threading.Thread.start", start)
+        with pytest.raises(ServerError, match="cannot start: can't start new thread"):
+            server.start()
