@@ -96,7 +96,7 @@ class Script:
             (3, self._key),
         ]
         if newer:
-            steps += [(4, self._xdelex), (4, self._xackdel), (5, self._xnack)]
+            steps += [(4, self._xdelex), (4, self._xackdel), (5, self._xnack), (6, self._schedule)]
         self._newer = newer
         self._steps = [step for _, step in steps]
         self._weights = [weight for weight, _ in steps]
@@ -256,6 +256,15 @@ class Script:
         if rng.random() < 0.6:
             options = ("ENTRIESADDED", rng.choice((10, 5000)), "MAXDELETEDID", self._some_ids(key)[0])
         return self._unit("XSETID", key, self._next_id(key), *options, touches=[key])
+
+    def _schedule(self) -> Unit:
+        # Never due while this runs: when entries come by themselves is in test_schedule.py.
+        rng, key = self.rng, self._stream()
+        token = b"t%d" % rng.randrange(30)
+        if rng.random() < 0.3:
+            return self._unit("XUNSCHEDULE", key, token, b"t%d" % rng.randrange(30), touches=[key])
+        words = ("XSCHEDULE", key, "AT", self._far_ms(), "ID", token, "field", self._value())
+        return self._unit(*words, touches=[key])
 
     # --- groups -----------------------------------------------------------------------------------------------------
 

@@ -181,11 +181,11 @@ class Directory:
         self._rng = rng
         self._folder = folder
         self._oracle = oracle
-        self._view = View(counted=plan.server != "redis")
+        newer = plan.server != "redis"
+        self._view = View(counted=newer, scheduled=newer)
         self._crew = Crew(rng, self._view)
         owners = [(b"c%d" % number, [0, 1], False) for number in range(4)]
         owners.append((b"swapper", [8, 9, 10], True))
-        newer = plan.server != "redis"
         self._scripts = [
             Script(random.Random(rng.random()), owner, databases, alone=alone, newer=newer)
             for owner, databases, alone in owners

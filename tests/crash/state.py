@@ -43,10 +43,12 @@ class View:
 
     Attributes:
         counted: `entries-read`, `lag` and consumers without pending entries are looked at. Redis 7.0 forgets them.
+        scheduled: what XSCHEDULE has scheduled is looked at. Redis does not have it.
         exact: the times that are the clock's are kept; otherwise they all are `now`.
     """
 
     counted: bool = True
+    scheduled: bool = True
     exact: bool = False
 
 
@@ -92,7 +94,8 @@ def _stream(peer: Peer, key: bytes, view: View) -> tuple[Any, ...]:
         assert summary[0] == len(extended), f"{key!r}: XPENDING counts {summary[0]}, and lists {len(extended)}"
         pending.append((name, summary, [(item[0], item[1], item[3]) for item in extended]))
     details = [_group(group, view) for group in full.pop(b"groups")]
-    return entries, full, details, [_group(group, view) for group in groups], pending
+    later = ask(peer, [("XSCHEDULED", key)])[0] if view.scheduled else []
+    return entries, full, details, [_group(group, view) for group in groups], pending, later
 
 
 def _map(flat: list[Any]) -> dict[bytes, Any]:
