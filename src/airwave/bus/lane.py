@@ -101,20 +101,16 @@ class Lane(Generic[T]):
         """Let what waits be handled until a time of the loop's clock, then cancel. Nothing may be put any more."""
         loop = asyncio.get_running_loop()
         tasks = self._tasks - {asyncio.current_task()}  # a handler may stop the bus: it does not wait for itself
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=max(deadline - loop.time(), 0))
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
-            self.dropped += len(late)
-            if late or self._waiting:
-                logger.warning(
-                    "%s: stopped before it was done: %d cancelled, %d never begun",
-                    self.name,
-                    len(late),
-                    len(self._waiting),
-                )
-        self.dropped += len(self._waiting)
+        late = (await asyncio.wait(tasks, timeout=max(deadline - loop.time(), 0)))[1] if tasks else set()
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+        unhandled = len(self._waiting)
+        if late or unhandled:
+            logger.warning(
+                "%s: stopped before it was done: %d cancelled, %d never begun", self.name, len(late), unhandled
+            )
+        self.dropped += len(late) + unhandled
         self._waiting.clear()
 
     # --- what it does -------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ import re
 
 SEPARATOR = ":"
 
-_TOKEN = re.compile(r"(?P<brace>\{\{|\}\})|\{(?P<name>\w*)(?P<rest>\.\.\.)?\}|(?P<stray>[{}])|(?P<text>[^{}]+)")
+_TOKEN = re.compile(r"(?P<brace>\{\{|\}\})|\{(?P<name>[^{}]*?)(?P<rest>\.\.\.)?\}|(?P<stray>[{}])|(?P<text>[^{}]+)")
 _GLOB_SPECIAL = re.compile(rb"[*?\[\]\\^]")
 
 
@@ -47,13 +47,11 @@ class Template:
 
     def match(self, channel: bytes) -> dict[str, str] | None:
         """The values of the fields, or None: the channel is none of the template's."""
-        match = self._regex.fullmatch(channel)
-        if match is None:
-            return None
         try:
-            return {name: value.decode() for name, value in match.groupdict().items()}
+            match = self._regex.fullmatch(channel.decode())
         except UnicodeDecodeError:
             return None
+        return match.groupdict() if match else None
 
     def __repr__(self) -> str:
         return f"Template({self.text!r})"
@@ -94,15 +92,13 @@ class Template:
             _GLOB_SPECIAL.sub(rb"\\\g<0>", part.encode()) if kind == "text" else b"*" for kind, part in self._parts
         )
 
-    def _expression(self) -> bytes:
+    def _expression(self) -> str:
         pieces = []
         for (kind, part), (_, following) in zip(self._parts, [*self._parts[1:], ("", "")], strict=True):
             if kind == "text":
-                pieces.append(re.escape(part.encode()))
+                pieces.append(re.escape(part))
             elif kind == "rest":
-                pieces.append(f"(?P<{part}>.+)".encode())
+                pieces.append(f"(?P<{part}>.+)")
             else:
-                # UTF-8: the first byte of a character is in no other character's rest, so a byte is enough to stop at
-                stop = re.escape(SEPARATOR.encode() + following.encode()[:1])
-                pieces.append(f"(?P<{part}>[^".encode() + stop + b"]+)")
-        return b"".join(pieces)
+                pieces.append(f"(?P<{part}>[^{re.escape(SEPARATOR + following[:1])}]+)")
+        return "".join(pieces)
