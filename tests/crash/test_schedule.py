@@ -77,7 +77,7 @@ def send_until_it_dies(sender: Sender, peer: Peer) -> None:
 def test_each_entry_comes_once_though_the_server_is_killed(start: Start, tmp_path: Path) -> None:
     rng = random.Random(1)
     came = 0
-    for _ in range(8):
+    for _ in range(4):
         sender = Sender(rng)
         node = start("--dir", str(tmp_path), *OPTIONS)
         with node.connect() as peer:
@@ -91,7 +91,7 @@ def test_each_entry_comes_once_though_the_server_is_killed(start: Start, tmp_pat
         with node.connect() as peer:
             came += sender.check(peer)
         node.kill()
-    assert came > 100
+    assert came > 50
 
 
 def test_an_entry_arrives_after_kill_9(start: Start, tmp_path: Path) -> None:
