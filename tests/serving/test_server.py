@@ -170,7 +170,7 @@ def test_a_unix_socket_alone_or_as_well(process: bool, tmp_path: Path) -> None:
     assert not (tmp_path / "a.sock").exists()
     with Server(**options) as server, Peer(str(tmp_path / "a.sock")) as peer:
         assert ping(server)
-        assert peer.do("CLIENT", "INFO").startswith(b"id=1 addr=%b/a.sock:0 " % bytes(tmp_path))
+        assert b" addr=%b/a.sock:0 " % bytes(tmp_path) in peer.do("CLIENT", "INFO")
         with pytest.raises(ServerError, match=r"cannot listen on unix socket .*a.sock: Address already in use"):
             Server(**options).start()
     assert not (tmp_path / "a.sock").exists()
@@ -194,12 +194,13 @@ def test_nothing_to_listen_on() -> None:
 @pytest.mark.usefixtures("nothing_left")
 def test_data_is_kept_in_its_directory_which_is_not_entered(process: bool, tmp_path: Path) -> None:
     here = os.getcwd()
-    for count in (1, 2):
-        with Server(appendonly=True, dir=tmp_path, process=process) as server:
-            with redis.Redis.from_url(server.url) as client:
-                assert client.incr("starts") == count
-            with pytest.raises(ServerError, match=f"{tmp_path}: in use by another Airwave"):
-                Server(appendonly=True, dir=tmp_path, process=process).start()
+    options = {"appendonly": True, "dir": tmp_path, "process": process}
+    with Server(**options) as server, redis.Redis.from_url(server.url) as client:
+        client.set("k", "v")
+        with pytest.raises(ServerError, match=f"{tmp_path}: in use by another Airwave"):
+            Server(**options).start()
+    with Server(**options) as server, redis.Redis.from_url(server.url) as client:
+        assert client.get("k") == b"v"
     assert os.getcwd() == here
     assert sorted(os.listdir(tmp_path)) == ["airwave.lock", "airwave.sqlite3"]
 

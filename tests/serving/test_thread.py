@@ -1,8 +1,10 @@
 """A node in a thread: what goes wrong inside it. All else is in test_server.py, for both kinds of server."""
 
+import asyncio
+
 import pytest
 import redis
-from live import wait_for
+from live import HOST, Peer, wait_for
 
 from airwave.server.node import Node
 from airwave.serving import Server, ServerError
@@ -41,3 +43,16 @@ def test_too_many_threads_are_an_error(monkeypatch: pytest.MonkeyPatch, nothing_
         patch.setattr("threading.Thread.start", start)
         with pytest.raises(ServerError, match="cannot start: can't start new thread"):
             server.start()
+
+
+@pytest.mark.usefixtures("nothing_left")
+def test_any_event_loop_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("airwave.serving.thread.new_loop", asyncio.new_event_loop)
+    with Server(shutdown_timeout=0, client_output_buffer_limit="pubsub 0 0 0") as server:
+        stuck, idle, publisher = (Peer((HOST, server.port), receive_bytes=4096) for _ in range(3))
+        stuck.do("SUBSCRIBE", "x")
+        for _ in range(200):
+            assert publisher.do("PUBLISH", "x", bytes(10_000)) == 1
+    for peer in (stuck, idle, publisher):
+        assert peer.is_closed()
+        peer.close()

@@ -111,12 +111,17 @@ class Node:
     async def _shutdown(self) -> None:
         self._next_cron.cancel()
         self._listeners.close()
-        await self._drain()
-        for session in list(self._broker.clients.values()):
-            session.finish()
-        await asyncio.sleep(0)
-        self._broker.commit()
-        self._close_journal()
+        try:
+            await self._drain()
+            for session in list(self._broker.clients.values()):
+                session.finish()
+            await asyncio.sleep(0)
+            self._broker.commit()
+        finally:  # whatever went wrong, nothing is left open: the process may go on without us
+            for session in list(self._broker.clients.values()):
+                session.disconnect()
+            await asyncio.sleep(0)
+            self._close_journal()
         log.event("notice", "stopped")
 
     def _on_fetched(self) -> None:
