@@ -1,10 +1,14 @@
-"""Writes results.json when asked; see table.py."""
+"""The Airwave that libraries use; and results.json is written when asked, see table.py."""
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from dataclasses import asdict
 
 import pytest
+from live import Node
 
+from airwave.connecting import register_url_schemes
+from airwave.embedded import close
+from compat.libraries.loops import Place
 from compat.libraries.table import Row, declared, load, recorded, rows_of, save
 
 
@@ -25,6 +29,20 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     # Kept in the report, which is all that a worker of pytest-xdist sends.
     report.__dict__["libraries"] = [asdict(row) for row in rows_of(item.iter_markers())]
     return report
+
+
+@pytest.fixture(params=["tcp", "memory"])
+def place(request: pytest.FixtureRequest) -> Iterator[Place]:
+    """An Airwave that the library is told of by URL: `airwave serve`, and the engine in this process."""
+    if request.param == "tcp":
+        shared: Node = request.getfixturevalue("shared")
+        yield Place(shared.url)
+        return
+    unregister = register_url_schemes()
+    url = f"memory://{request.node.name.partition('[')[0]}"
+    yield Place(url)
+    close(url)
+    unregister()
 
 
 class Recorder:

@@ -1,24 +1,25 @@
 """Flask-SSE: a browser's request stays open and gets what other requests publish."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import flask
 import httpx
 import pytest
 from flask_sse import sse
-from live import DEADLINE_S, HOST, Node, wait_for
+from live import DEADLINE_S, HOST, wait_for
 from werkzeug.serving import make_server
 
+from compat.libraries.loops import Place
 from compat.libraries.table import library
 
 pytestmark = library("Flask-SSE", "`sse.publish` to open requests, event types and IDs, several channels")
 
 
 @pytest.fixture
-def app(shared: Node) -> flask.Flask:
+def app(place: Place) -> flask.Flask:
     app = flask.Flask(__name__)
-    app.config["REDIS_URL"] = shared.url
+    app.config["REDIS_URL"] = place.url
     app.register_blueprint(sse, url_prefix="/stream")
 
     @app.post("/say/<words>")
@@ -40,9 +41,10 @@ def site(app: flask.Flask) -> Iterator[str]:
     server.server_close()
 
 
-def test_an_open_request_gets_events(site: str, app: flask.Flask, subscribers: Callable[[str, int], None]) -> None:
+def test_an_open_request_gets_events(site: str, app: flask.Flask, place: Place) -> None:
     def say() -> None:
-        subscribers("flask-sse", 1)
+        with place.client() as client:
+            wait_for(lambda: client.pubsub_numsub("flask-sse") == [("flask-sse", 1)], "the subscription")
         assert httpx.post(f"{site}/say/hello").text == "said"
 
     speaker = threading.Thread(target=say)
