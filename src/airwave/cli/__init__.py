@@ -21,7 +21,7 @@ from airwave.cli.ping import ping
 from airwave.cli.pub import pub
 from airwave.cli.serve import CONTEXT as SERVE_CONTEXT
 from airwave.cli.serve import USAGE as SERVE_USAGE
-from airwave.cli.serve import serve
+from airwave.cli.serve import is_directive, serve
 from airwave.cli.streams import streams
 from airwave.cli.sub import sub
 from airwave.cli.tail import tail
@@ -40,7 +40,8 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"airwave {__version__} (Redis {REDIS_VERSION} protocol and commands)")
+        # Programs that start a redis-server look for `v=`, or take the first version that they see.
+        typer.echo(f"airwave (Redis server v={REDIS_VERSION} protocol and commands) {__version__}")
         raise typer.Exit
 
 
@@ -79,8 +80,11 @@ def main() -> None:
 
 def _run() -> int:
     """Run the command line; the exit code. Whatever goes wrong is one line on standard error."""
+    arguments = sys.argv[1:]
+    if arguments and is_directive(arguments[0]):  # as redis-server is started
+        arguments.insert(0, "serve")
     try:
-        return int(app(standalone_mode=False, prog_name="airwave") or 0)
+        return int(app(args=arguments, standalone_mode=False, prog_name="airwave") or 0)
     except Failure as failure:
         return _fail(str(failure), failure.code)
     except typer.TyperException as usage:

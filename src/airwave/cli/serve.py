@@ -9,11 +9,24 @@ CONTEXT = {"allow_extra_args": True, "ignore_unknown_options": True, "help_optio
 USAGE = "[CONFIG|-] [--directive value ...]"
 
 
+def is_directive(argument: str) -> bool:
+    """Whether an argument is an option of the server, such as `--port`; also with its value: `--port 6380`."""
+    if not argument.startswith("--") or argument in ("--", "--help", "--version"):
+        return False
+    from airwave.settings import Settings
+    from airwave.settings.redis_directives import REDIS_DIRECTIVES
+
+    name = argument[2:].replace("=", " ").partition(" ")[0].lower()
+    return name in REDIS_DIRECTIVES or name in {"include", *[row.name for row in Settings.describe()]}
+
+
 def serve(context: typer.Context) -> None:
     """Start the server; its options are those of redis-server.
 
     CONFIG is a file in the syntax of redis.conf, - reads it from standard input. Every directive can also be given as
     an option, with as many values as it takes; options win over the file.
+
+    The word serve may be left out in front of an option, so that what starts a redis-server can start this.
 
     \b
     --port 6379                 TCP port; 0 for none
