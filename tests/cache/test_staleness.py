@@ -191,10 +191,8 @@ class World:
         assert side.cache.stats.size == 0
 
     def listen(self, side: Side) -> None:
-        """What the listener's thread does, when it is awake, and the server, when it is there."""
+        """What the listener's thread does when it is awake."""
         self.connect(side)
-        assert side.link
-        self.server_reads(side.link)
         self.client_reads(side)
         self.client_asks(side)
 
@@ -256,9 +254,12 @@ class Fate:
         self.random = Random(seed)
         self.world = World()
         self.asleep: set[int] = set()
+        self.database_hangs = False
 
     def step(self) -> None:
         for number, side in enumerate(self.world.sides):
+            if side.link and self.random.random() < 0.6:
+                self.world.server_reads(side.link)
             if number not in self.asleep and self.random.random() < 0.6:
                 self.world.listen(side)
         (happening,) = self.random.choices(list(self.happenings), list(self.happenings.values()))
@@ -296,11 +297,15 @@ class Fate:
             self.world.call(self.side, self.key, anew=self.random.random() < 0.1)
 
     def a_load_goes_on(self) -> None:
-        if gates := self.world.gates:
+        if (gates := self.world.gates) and not self.database_hangs:
             self.world.open(gates.pop(self.random.randrange(len(gates))))
 
     def all_loads_end(self) -> None:
+        self.database_hangs = False
         self.world.finish_loads()
+
+    def the_database_hangs(self) -> None:
+        self.database_hangs = True
 
     def a_caller_is_cancelled(self) -> None:
         if self.world.calls:
@@ -327,10 +332,11 @@ class Fate:
         publishers_lose_or_find_the_server: 0.3,
         somebody_calls: 14,
         a_load_goes_on: 14,
-        all_loads_end: 2,
+        all_loads_end: 1.5,
+        the_database_hangs: 0.5,
         a_caller_is_cancelled: 0.5,
-        a_listener_falls_asleep_or_wakes_up: 0.5,
-        connection_breaks_in_silence: 0.4,
+        a_listener_falls_asleep_or_wakes_up: 1,
+        connection_breaks_in_silence: 1,
         client_notices: 0.3,
     }
 

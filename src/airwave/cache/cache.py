@@ -16,6 +16,7 @@ from airwave.cache.listener import Listener
 from airwave.cache.loading import Loading, Request, forget_waits
 from airwave.cache.messages import Invalidation
 from airwave.cache.store import FOREVER_S, CacheStats, Store
+from airwave.cache.watch import Watch
 
 STALE_MAX_LEAST_S = 0.1
 FIRST_WAIT_S = 1.0  # how long the first call waits for the subscription
@@ -25,8 +26,6 @@ _clock: Callable[[], float] = (
     partial(time.clock_gettime, time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic
 )
 _caches: "weakref.WeakSet[Cache]" = weakref.WeakSet()
-
-
 _Ttl = float | Literal["cache"] | None
 
 
@@ -79,12 +78,14 @@ class Cache:
         self._store = Store(self._maxsize, self._stale_max_s, self._clock)
         self._loading = Loading(self._store)
         self._channel = self._make_channel()
-        self._listener = Listener(self._channel, self._store, self._origin, self._stale_max_s, self._clock)
+        watch = Watch(self._store, self._origin, self._stale_max_s, self._clock)
+        self._listener = Listener(self._channel, watch)
         self._finalizer = weakref.finalize(self, self._listener.stop)
 
     def _after_fork(self) -> None:
         # The thread is the parent's, and so are the sockets; locks may be held by threads that are not here.
         self._finalizer.detach()
+        self._listener.abandon()
         self._set_up()
         if self._closed:
             self.close()

@@ -6,7 +6,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
-from airwave.connect import connect
+from airwave.connecting import connect
 
 Event = tuple[str, bytes]
 """What came (`subscribe`, `message`, `pong`), and what with it."""
