@@ -172,6 +172,21 @@ def test_stop_cancels_what_is_late_and_counts_what_was_not_done(caplog: pytest.L
     assert caplog.messages == ["it: stopped before it was done: 1 cancelled, 4 never begun"]
 
 
+def test_it_can_be_used_again_after_a_stop() -> None:
+    async def body() -> None:
+        handler = Handler()
+        lane = handler.lane()
+        await lane.put(1)
+        await lane.stop(soon())  # its task has not begun yet
+        assert (lane.running, lane.dropped) == (0, 1)
+        handler.finish(1)
+        await lane.put(2)
+        await lane.stop(late())
+        assert handler.ended == [2]
+
+    run(body())
+
+
 def test_a_handler_that_stops_its_lane_does_not_wait_for_itself() -> None:
     async def body() -> None:
         stopped = asyncio.Event()

@@ -31,6 +31,7 @@ from airwave.bus.payload import encode
 from airwave.bus.requests import Requests, Responder
 from airwave.bus.sending import send
 from airwave.bus.stats import Stats, total
+from airwave.bus.tasks import cancellable
 from airwave.bus.template import Template
 from airwave.bus.worker import Worker
 
@@ -302,7 +303,7 @@ class Bus:
             ValueError: arguments that exclude each other.
             redis.RedisError: the server cannot be reached, or refuses.
         """
-        return await send(self.redis, stream, encode(payload), key=key, delay=delay, at=at, maxlen=maxlen)
+        return await cancellable(send(self.redis, stream, encode(payload), key=key, delay=delay, at=at, maxlen=maxlen))
 
     @overload
     async def request(self, channel: str, payload: Any, *, timeout: float = 5.0, result: type[T]) -> T: ...
@@ -331,7 +332,7 @@ class Bus:
         return BusStats(self._events.stats, total(worker.stats for worker in self._workers))
 
     async def _publish(self, channel: str, data: bytes) -> int:
-        return int(await self.redis.publish(channel, data))
+        return int(await cancellable(self.redis.publish(channel, data)))
 
     # --- its life -----------------------------------------------------------------------------------------------------
 

@@ -20,6 +20,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Generic, Literal, TypeVar, get_args
 
+from airwave.bus.tasks import cancel
+
 logger = logging.getLogger("airwave.bus")
 
 WhenFull = Literal["wait", "drop-oldest", "drop-newest"]
@@ -93,40 +95,40 @@ class Lane(Generic[T]):
             self._waiting.popleft()
         self._waiting.append(item)
         if len(self._tasks) < self._concurrency:
-            task = asyncio.create_task(self._work(), name=f"airwave.bus {self.name}")
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._tasks.add(asyncio.create_task(self._work(), name=f"airwave.bus {self.name}"))
 
     async def stop(self, deadline: float) -> None:
         """Let what waits be handled until a time of the loop's clock, then cancel. Nothing may be put any more."""
         loop = asyncio.get_running_loop()
         tasks = self._tasks - {asyncio.current_task()}  # a handler may stop the bus: it does not wait for itself
         late = (await asyncio.wait(tasks, timeout=max(deadline - loop.time(), 0)))[1] if tasks else set()
-        for task in late:
-            task.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
         unhandled = len(self._waiting)
+        self._waiting.clear()  # first: a handler that swallows its cancellation must not begin with the next
+        await cancel(late)
+        self._tasks -= late  # one that had not begun could not do so itself
         if late or unhandled:
             logger.warning(
                 "%s: stopped before it was done: %d cancelled, %d never begun", self.name, len(late), unhandled
             )
         self.dropped += len(late) + unhandled
-        self._waiting.clear()
 
     # --- what it does -------------------------------------------------------------------------------------------------
 
     async def _work(self) -> None:
         """Empty the queue. There is no task while there is nothing to do."""
         done = 0
-        while self._waiting:
-            item = self._waiting.popleft()
-            self._room.set()
-            await self._handle(item)
-            if self._dropped_now and len(self._waiting) <= self.queue_max // 2:
-                await self._recover()
-            done += 1
-            if done % TURN == 0:
-                await asyncio.sleep(0)
+        try:
+            while self._waiting:
+                item = self._waiting.popleft()
+                self._room.set()
+                await self._handle(item)
+                if self._dropped_now and len(self._waiting) <= self.queue_max // 2:
+                    await self._recover()
+                done += 1
+                if done % TURN == 0:
+                    await asyncio.sleep(0)
+        finally:  # at once, not in a callback: what is put next needs a new task
+            self._tasks.discard(asyncio.current_task())
 
     def _drop(self) -> None:
         self.dropped += 1

@@ -30,6 +30,7 @@ from airwave.bus.handler import Handler
 from airwave.bus.hooks import Message
 from airwave.bus.payload import Decoder, Kind, PayloadError, decode_kind, decoder, encode, kind_of
 from airwave.bus.subscriber import Subscriber
+from airwave.bus.tasks import cancellable
 
 logger = logging.getLogger("airwave.bus")
 
@@ -93,8 +94,8 @@ class Requests:
         receivers = 0
         try:
             async with asyncio.timeout(timeout) as limit:
-                await self._listen(client)
-                receivers = await client.publish(channel, data)
+                await cancellable(self._listen(client))
+                receivers = await cancellable(client.publish(channel, data))
                 if not receivers:
                     raise RequestError(f"nobody listens on {channel!r}: is there a bus with a @bus.reply for it?")
                 header, payload = await future

@@ -25,6 +25,7 @@ from redis.retry import Retry
 
 from airwave.bus.backoff import exponential
 from airwave.bus.lane import TURN
+from airwave.bus.tasks import cancel
 
 logger = logging.getLogger("airwave.bus")
 
@@ -86,8 +87,7 @@ class Subscriber:
     async def stop(self) -> None:
         """Leave. No message is delivered any more."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await cancel([self._task])
             self._task = None
 
     # --- the connection -----------------------------------------------------------------------------------------------
@@ -175,8 +175,7 @@ class Subscriber:
                         await asyncio.sleep(0)
             finally:
                 self._early = []
-                watch.cancel()
-                await asyncio.gather(watch, return_exceptions=True)
+                await cancel([watch])
 
     async def _take(self, reply: Any) -> None:
         if isinstance(reply, list) and _KINDS.get(reply[0]) == len(reply):
