@@ -7,7 +7,7 @@ STAMP := $(VENV)/.installed
 # Tests that start few processes, and without those of the core that are run again over TCP; `make test` runs all.
 QUICK := tests/test_*.py tests/commands tests/oracle tests/server/test_log.py
 
-.PHONY: help run test check format docs bench fuzz crash debian clean
+.PHONY: help run test check format docs bench fuzz crash debian node clean
 
 help:  ## show this
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -15,7 +15,7 @@ help:  ## show this
 run: $(STAMP)  ## set up and play the demo, then keep serving (Ctrl-C ends it)
 	@$(BIN)/airwave demo
 
-test: $(STAMP) debian  ## set up and run every test, files side by side on all cores
+test: $(STAMP) debian node  ## set up and run every test, files side by side on all cores
 	$(BIN)/pytest -n auto --dist loadfile
 
 check: $(STAMP)  ## lint, types, structure, documents, quick tests: under a minute
@@ -49,8 +49,12 @@ crash: $(STAMP)  ## kill -9 and power cuts under random load, then compare: abou
 debian:
 	@sh tools/debian.sh redis-server redis-tools
 
+# The npm packages of the tests, installed once for each package-lock.json.
+node:
+	@sh tools/node.sh tests/compat/libraries/node
+
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis tests/compat/libraries/node/node_modules
 
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Airwave needs Python 3.11 or newer: make PYTHON=python3.12 ..."; exit 1; }
