@@ -100,6 +100,22 @@ class Blocking:
             self._awaited_ns = max(self.timers[0][0], now_ns + 1)
             self._wake_after((self._awaited_ns - now_ns) / 1e9)
 
+    def look(self, *, may_write: bool) -> None:
+        """Do what a tick has to do about everything that waits: commands, and entries that are scheduled.
+
+        Args:
+            may_write: otherwise scheduled entries wait, though their time may have come.
+        """
+        keyspace = self._keyspace
+        agenda = keyspace.agenda
+        if agenda.streams and may_write:
+            keyspace.add_due()
+            agenda.ask(self._clock(), keyspace.now_ms(), self._wake_after)
+        if self.timers:
+            self.end_overdue()
+        if keyspace.ready:
+            self.serve()
+
     def end_overdue(self) -> None:
         """End the commands whose time is over, and run those again whose time has come."""
         timers = self.timers

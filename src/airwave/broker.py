@@ -203,7 +203,7 @@ class Broker:
             for session in sessions:
                 session.go_on()
         if self.agenda.streams or self.blocking.timers or self.ready:
-            self._look_at_waiting()
+            self.blocking.look(may_write=self.refusal is None and not self.pause_writes)
         share_ns = 0
         if self.journal.durable:
             wrote = bool(self.unconfirmed)
@@ -218,21 +218,6 @@ class Broker:
             self.stats.output_bytes += self._flush_slice(share_ns)
         if self.fan_out or self.put_off:
             self.wake()
-
-    def _look_at_waiting(self) -> None:
-        """Scheduled entries whose time has come are added, unless nothing may be written; then blocked clients."""
-        if self.agenda.streams and self.refusal is None and not self.pause_writes:
-            self._add_due()
-        if self.blocking.timers:
-            self.blocking.end_overdue()
-        if self.ready:
-            self.blocking.serve()
-
-    def _add_due(self) -> None:
-        if self.keyspace.add_due():
-            self.wake()
-        else:
-            self.agenda.ask(self.clock(), self.host.wall_ms(), self.host.wake_after)
 
     def _flush_replies(self) -> None:
         written = 0

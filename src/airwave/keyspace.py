@@ -17,7 +17,7 @@ from airwave.value import Value
 __all__ = ["GENERIC", "STREAM", "STRING", "Database", "Keyspace"]
 
 _SAMPLES = 100  # values with an expiry time that INFO looks at
-_DUE_MAX = 500  # scheduled entries that are added at once, and their bytes: others have a turn before there are more
+_DUE_MAX = 200  # scheduled entries that are added at once, and their bytes: others have a turn before there are more
 _DUE_BYTES_MAX = 1 << 20
 _AGAIN_MS = 10_000  # until a stream is looked at again that has no ID left for what is due
 _STALE_MIN = 1000  # outdated items that the heap of expiry times may always have
@@ -157,26 +157,19 @@ class Keyspace:
 
     # --- what is scheduled ------------------------------------------------------------------------------------------
 
-    def add_due(self) -> bool:
-        """Add to their streams the entries whose time has come, in the order of their times.
-
-        Returns:
-            Whether more of them wait: those that are added at once have a bound.
-        """
+    def add_due(self) -> None:
+        """Add to their streams the entries whose time has come, in the order of their times, up to a bound."""
         now_ms = self.now_ms()
         agenda = self.agenda
         coming = agenda.next()
         if coming is None or coming[0] > now_ms:
-            return False
+            return
         spaces = {database.space: database for database in self.databases}
         count, size = _DUE_MAX, _DUE_BYTES_MAX
-        while coming is not None and coming[0] <= now_ms:
-            if count <= 0 or size <= 0:
-                return True
+        while coming is not None and coming[0] <= now_ms and count > 0 and size > 0:
             count -= 1
             size -= self._add_next(coming[1], spaces[coming[1].space], now_ms)
             coming = agenda.next()
-        return False
 
     def _add_next(self, stream: Stream, database: Database, now_ms: int) -> int:
         """Add the first of the entries that are scheduled for a stream; returns its size in bytes."""

@@ -113,6 +113,27 @@ def test_a_full_disk_is_told_memory_goes_back_and_writes_resume(tmp_path: Path) 
         assert made.on_disk() == made.contents()
 
 
+def test_what_is_due_while_nothing_can_be_written_comes_when_it_works_again(tmp_path: Path) -> None:
+    with world(tmp_path) as made:
+        made.node.host.quiet = False
+        made.do("XSCHEDULE", "s", "IN", 500, "ID", "large", "f", b"v" * 100_000)
+        made.do("XSCHEDULE s IN 600 ID small f v")
+        full_disk(made)
+        before = made.contents()
+        made.node.advance(0.5)  # adding the first fails: there is no room for it
+        assert made.node.broker.refusal is not None
+        assert made.contents() == before == made.on_disk()
+        made.node.advance(0.5)  # and nothing else is added meanwhile
+        assert made.contents() == before == made.on_disk()
+        made.journal._db.execute("PRAGMA max_page_count=1000000")
+        made.node.advance(0.1)
+        assert [entry[1][1][:1] for entry in made.do("XRANGE s - +")] == [b"v", b"v"]
+        assert made.do("XSCHEDULED s") == []
+        made.node.advance(10)
+        assert made.do("XLEN s") == 2
+        assert made.on_disk() == made.contents()
+
+
 def test_what_expires_while_nothing_can_be_written_is_gone_when_it_works_again(tmp_path: Path) -> None:
     with world(tmp_path) as made:
         made.node.host.quiet = False

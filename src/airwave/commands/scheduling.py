@@ -1,4 +1,6 @@
-"""Entries that are added to a stream later: XSCHEDULE, XSCHEDULED, XUNSCHEDULE. Airwave's own, not Redis's.
+"""Entries that are added to a stream later: XSCHEDULE, XSCHEDULED, XUNSCHEDULE.
+
+Airwave's own, not Redis's; `since` is the version of Airwave.
 
 What waits is part of the stream: it is as durable as the stream's entries, goes where RENAME, MOVE and SWAPDB take the
 stream, and is gone with it (DEL, FLUSHALL, expiry). COPY, DUMP and RESTORE leave it out: a copy that added the same
@@ -62,7 +64,7 @@ def _token(argv: Argv) -> tuple[bytes, int]:
     tips=("nondeterministic_output",),
 )
 def xschedule(session: Session, argv: Argv) -> bytes:
-    """Append an entry to a stream at a time to come; a command of Airwave's own, since that version of Airwave.
+    """Append an entry to a stream at a time to come; a command of Airwave's own, which Redis has not.
 
     The stream is created now if it is not there. When its time has come the entry is added as `XADD key *` would: it
     gets its ID then, readers that are blocked get it, the notification is `xadd`. Entries are added in the order of

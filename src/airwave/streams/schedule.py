@@ -245,7 +245,7 @@ class Agenda:
         coming = self.next()
         if coming is None:
             return
-        left_ms = min(max(coming[0] - now_ms, 1), _AHEAD_MS_MAX)
+        left_ms = min(max(coming[0] - now_ms, 0), _AHEAD_MS_MAX)  # 0: more is due than was added at once
         at_ns = now_ns + left_ms * 1_000_000
         # Unix time comes in whole ms: what is earlier by less than two is the same time, asked for once more.
         if not self._awaited_ns or at_ns < self._awaited_ns - _EARLY_NS:
