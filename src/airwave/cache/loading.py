@@ -232,7 +232,8 @@ class Loading:
             flight.callers -= 1
             if not flight.callers and not flight.future.done() and flight.task:
                 self._land(flights, flight)  # now, so that nobody joins it any more
-                flight.task.cancel()
+                if not flight.task.get_loop().is_closed():  # else this runs because somebody collects what is left
+                    flight.task.cancel()
 
     async def _fly(self, flight: _TaskFlight, request: Request, function: Callable[[], Awaitable[Any]]) -> None:
         _current.set(flight)  # in the context of this task only
