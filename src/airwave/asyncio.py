@@ -4,14 +4,15 @@ from typing import Any
 
 import redis.asyncio
 
-from airwave.embedded import AsyncEmbeddedConnection, is_local, parse
+from airwave.embedded import AsyncEmbeddedConnection, is_local, of_server, pool_options
 
 
 def connect(url: str = "memory://", **options: Any) -> redis.asyncio.Redis:
     """A client of redis-py's asyncio side; otherwise as `airwave.connect`."""
     if not is_local(url):
-        return redis.asyncio.Redis.from_url(url, **options)
-    pool = redis.asyncio.ConnectionPool(
-        **{**options, **parse(url).options, "connection_class": AsyncEmbeddedConnection, "engine": url}
-    )
-    return redis.asyncio.Redis.from_pool(pool)
+        return redis.asyncio.Redis.from_url(of_server(url), **options)
+    single = options.pop("single_connection_client", False)
+    pool = redis.asyncio.ConnectionPool(**pool_options(url, AsyncEmbeddedConnection, options))
+    client = redis.asyncio.Redis(connection_pool=pool, single_connection_client=single)
+    client.auto_close_connection_pool = True
+    return client

@@ -8,7 +8,7 @@ import redis.asyncio
 import redis.asyncio.connection
 import redis.connection
 
-from airwave.embedded import AsyncEmbeddedConnection, EmbeddedConnection, is_local, parse
+from airwave.embedded import AsyncEmbeddedConnection, EmbeddedConnection, is_local, of_server, pool_options
 
 
 def connect(url: str = "memory://", **options: Any) -> redis.Redis:
@@ -24,50 +24,63 @@ def connect(url: str = "memory://", **options: Any) -> redis.Redis:
         ValueError: the URL is wrong.
     """
     if not is_local(url):
-        return redis.Redis.from_url(url, **options)
-    options = _embedded(url, EmbeddedConnection, options)
-    client = redis.Redis(connection_pool=redis.ConnectionPool(**options))
+        return redis.Redis.from_url(of_server(url), **options)
+    single = options.pop("single_connection_client", False)
+    pool = redis.ConnectionPool(**pool_options(url, EmbeddedConnection, options))
+    client = redis.Redis(connection_pool=pool, single_connection_client=single)
     client.auto_close_connection_pool = True
     return client
-
-
-def _embedded(url: str, connection_class: type, options: dict[str, Any]) -> dict[str, Any]:
-    """What a connection pool is to be given for an engine; as with redis-py, the URL's options win."""
-    return {**options, **parse(url).options, "connection_class": connection_class, "engine": url}
 
 
 def register_url_schemes() -> Callable[[], None]:
     """Teach redis-py `memory://` and `file://`, for libraries that take nothing but a URL.
 
-    It changes redis-py for this process: `redis.from_url("memory://")` then is what `connect("memory://")` is.
+    It changes redis-py for this process: `redis.from_url("memory://")` then is what `connect("memory://")` is. Who is
+    done calls what this returned; the last one undoes it.
 
     Returns:
         A function that undoes it.
     """
-    undo = []
-    for module, connection_class in (
-        (redis.connection, EmbeddedConnection),
-        (redis.asyncio.connection, AsyncEmbeddedConnection),
-    ):
-        undo.append(_teach(module, connection_class))
+    lessons = [
+        _Lesson.of(redis.connection, EmbeddedConnection),
+        _Lesson.of(redis.asyncio.connection, AsyncEmbeddedConnection),
+    ]
 
     def unregister() -> None:
-        for each in undo:
-            each()
+        while lessons:
+            lessons.pop().forget()
 
     return unregister
 
 
-def _teach(module: Any, connection_class: type) -> Callable[[], None]:
-    original = module.parse_url
+class _Lesson:
+    """What a module of redis-py was taught, and by how many."""
 
-    def parse_url(url: str) -> Any:
-        return _embedded(url, connection_class, {}) if is_local(url) else original(url)
+    _all: "dict[Any, _Lesson]" = {}  # noqa: RUF012
 
-    module.parse_url = parse_url
+    def __init__(self, module: Any, connection_class: type) -> None:
+        self._module = module
+        self._teachers = 0
+        self._original = original = module.parse_url
 
-    def undo() -> None:
-        if module.parse_url is parse_url:
-            module.parse_url = original
+        def parse_url(url: str) -> Any:
+            return pool_options(url, connection_class, {}) if is_local(url) else original(url)
 
-    return undo
+        self._taught = module.parse_url = parse_url
+
+    @classmethod
+    def of(cls, module: Any, connection_class: type) -> "_Lesson":
+        """Teach it, unless somebody has."""
+        lesson = cls._all.get(module)
+        if lesson is None:
+            lesson = cls._all[module] = cls(module, connection_class)
+        lesson._teachers += 1
+        return lesson
+
+    def forget(self) -> None:
+        """One of those who taught it no longer wants it."""
+        self._teachers -= 1
+        if not self._teachers:
+            del self._all[self._module]
+            if self._module.parse_url is self._taught:  # else somebody else has changed it since
+                self._module.parse_url = self._original

@@ -5,11 +5,11 @@ Read `node` first: how commands run without a loop of their own. `registry` find
 `call` and `entries` behind it.
 """
 
-from airwave.embedded.connections import AsyncEmbeddedConnection, EmbeddedConnection
+from airwave.embedded.connections import AsyncEmbeddedConnection, EmbeddedConnection, pool_options
 from airwave.embedded.engine import Engine
 from airwave.embedded.message import Entry, Message
 from airwave.embedded.node import EmbeddedError
-from airwave.embedded.registry import close, is_local, parse
+from airwave.embedded.registry import close, is_local, of_server
 from airwave.embedded.subscription import SlowSubscriberError, Subscription
 
 __all__ = [
@@ -23,5 +23,6 @@ __all__ = [
     "Subscription",
     "close",
     "is_local",
-    "parse",
+    "of_server",
+    "pool_options",
 ]

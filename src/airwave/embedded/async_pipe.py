@@ -1,12 +1,13 @@
 """The stream reader and writer that redis-py's asyncio connection gets of an embedded engine."""
 
 import asyncio
-import threading
 from collections.abc import Iterable
 from typing import Any
 
 from airwave.client import HIGH_WATER_BYTES
 from airwave.embedded.pipe import Pipe
+from airwave.embedded.registry import opened
+from airwave.embedded.wakeup import runs_here
 
 
 class AsyncPipe(Pipe):
@@ -18,13 +19,13 @@ class AsyncPipe(Pipe):
 
     def __init__(self, url: str) -> None:
         self._loop = asyncio.get_running_loop()
-        self._thread = threading.get_ident()
         self._called = False  # `_feed_later` is going to be called
         self._full = False  # the reader has more than it wants
         # A reader asks its transport to pause when it has twice its limit.
         self.reader = asyncio.StreamReader(limit=HIGH_WATER_BYTES // 2, loop=self._loop)
         self.reader.set_transport(_Flow(self))
-        super().__init__(url)
+        with opened(url) as node:
+            super().__init__(node)
         self.writer = PipeWriter(self)
 
     def get_write_buffer_size(self) -> int:
@@ -32,14 +33,16 @@ class AsyncPipe(Pipe):
         return super().get_write_buffer_size() + (self._high_bytes + 1 if self._full else 0)
 
     def _wake(self) -> None:
-        try:
-            if threading.get_ident() == self._thread:
-                self._feed()
-            elif not self._called:
-                self._called = True
+        if runs_here(self._loop):
+            self._feed()
+        elif self._loop.is_closed():
+            self.hang_up()  # nobody will ever read
+        elif not self._called:
+            self._called = True
+            try:
                 self._loop.call_soon_threadsafe(self._feed_later)
-        except RuntimeError:  # the loop is closed: nobody will ever read
-            self.hang_up()
+            except RuntimeError:  # it has just been closed
+                self.hang_up()
 
     def _feed_later(self) -> None:
         self._called = False
@@ -47,9 +50,8 @@ class AsyncPipe(Pipe):
 
     def _feed(self) -> None:
         """Give the reader what came; in the loop's thread only, so that the order stays."""
-        inbox, reader = self.inbox, self.reader
-        while inbox:
-            data = inbox.popleft()
+        reader = self.reader
+        while (data := self.take()) is not None:
             reader.feed_data(data)
             self.taken(len(data))
         if self.ended:

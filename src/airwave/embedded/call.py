@@ -8,7 +8,7 @@ import hiredis
 from redis.exceptions import ResponseError
 
 from airwave.command import Argv
-from airwave.embedded.node import EmbeddedError
+from airwave.embedded.node import EmbeddedError, LocalNode
 from airwave.embedded.pipe import Pipe
 from airwave.embedded.wakeup import Wakeup
 
@@ -24,6 +24,10 @@ _NOT_ENOUGH = object()
 
 Reply = bytes | int | float | list["Reply"] | None
 """Bulk strings and status replies are bytes, maps are flat lists (RESP2)."""
+
+
+class LineCutError(EmbeddedError):
+    """The connection of a request was closed by somebody; the command may have run."""
 
 
 def stateless(argv: Argv) -> Argv:
@@ -43,19 +47,21 @@ class Line(Pipe):
     """One request at a time.
 
     Args:
-        url: of the engine.
+        node: the engine.
         db: the numbered database.
+
+    Raises:
+        EmbeddedError: the engine cannot be used, or has no such database.
     """
 
-    def __init__(self, url: str, db: int) -> None:
+    def __init__(self, node: LocalNode, db: int) -> None:
         self._wakeup = Wakeup()
         self._reader = hiredis.Reader(replyError=ResponseError, notEnoughData=_NOT_ENOUGH)
-        super().__init__(url)
-        with self.node.lock:
-            databases = self.node.broker.keyspace.databases
-            if db >= len(databases):
-                self.node.leave()
-                raise EmbeddedError(f"{url}: there is no database {db}: set databases to {db + 1} or more")
+        with node.use() as broker:
+            databases = broker.keyspace.databases
+            if not 0 <= db < len(databases):
+                raise EmbeddedError(f"{node.url} has {len(databases)} databases, and no database {db}: see ?databases=")
+            super().__init__(node)
             self._session.database = databases[db]
             self._session.authenticate()  # who is in the process needs no password
 
@@ -64,27 +70,32 @@ class Line(Pipe):
             self._wakeup.wake()
 
     def start(self, argv: Argv) -> bool:
-        """Run a request; False: its reply has to be waited for.
+        """Run a request; False: the line has been cut, and nothing was run.
 
         Raises:
             EmbeddedError: the engine cannot be used.
         """
         node = self.node
-        node.check()
+        if node.unusable or node.held():
+            node.check()
         with node.lock:
+            if self.ended:
+                return False
             self._session.request(argv)
             node.settle()
         if node.has_posted:
             node.run_posted()
-        return bool(self.inbox)
+        return True
 
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait for the reply in this thread; False: the time, in seconds, is over."""
-        return self._wakeup.wait(self._has_come, timeout)
+    def wait(self) -> None:
+        """Wait for the reply in this thread."""
+        if not self.inbox:
+            self._wakeup.wait(self._has_come, None)
 
     async def wait_async(self) -> None:
         """Wait for the reply in this task."""
-        await self._wakeup.wait_async(self._has_come)
+        if not self.inbox:
+            await self._wakeup.wait_async(self._has_come)
 
     def _has_come(self) -> bool:
         if self.node.forked:
@@ -96,14 +107,15 @@ class Line(Pipe):
 
         Raises:
             ResponseError: it is an error.
+            LineCutError: the line was cut.
             EmbeddedError: the engine has ended.
         """
         reader = self._reader
         while True:
-            if not self.inbox:
+            data = self.take()
+            if data is None:
                 self.node.check()
-                raise EmbeddedError(f"{self.node.url}: the connection was closed")
-            data = self.inbox.popleft()
+                raise LineCutError(f"{self.node.url}: the connection was cut (CLIENT KILL) before the reply came")
             self.taken(len(data))
             reader.feed(data)
             reply = reader.gets()

@@ -14,10 +14,20 @@ from redis.asyncio.connection import AbstractConnection as AbstractAsyncConnecti
 from redis.connection import AbstractConnection
 
 from airwave.embedded.async_pipe import AsyncPipe
+from airwave.embedded.registry import parse
 from airwave.embedded.sync_pipe import PipeSocket
 
 # What a library may give that has a server in mind; there is no address here.
 _OF_SOCKETS = ("host", "port", "path", "socket_keepalive", "socket_keepalive_options", "socket_type")
+
+
+def pool_options(url: str, connection_class: type, options: dict[str, Any]) -> dict[str, Any]:
+    """What a connection pool is to be given for an engine; as with redis-py, the URL's options win.
+
+    Raises:
+        ValueError: the URL is wrong.
+    """
+    return {**options, **parse(url).options, "connection_class": connection_class, "engine": url}
 
 
 def _pieces(connection: Any) -> list[tuple[str, Any]]:

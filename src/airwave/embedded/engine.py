@@ -14,10 +14,9 @@ from airwave.embedded import entries
 from airwave.embedded.call import Line, Reply, stateless
 from airwave.embedded.message import Entry
 from airwave.embedded.node import EmbeddedError
-from airwave.embedded.registry import open_node, parse
-from airwave.embedded.subscription import OVERFLOWS, Overflow, Subscription, as_bytes
-
-Word = str | bytes | int | float
+from airwave.embedded.registry import opened, parse
+from airwave.embedded.subscription import OVERFLOWS, Mailbox, Overflow, Subscription
+from airwave.embedded.words import Word, as_bytes
 
 _LINES_MAX = 64  # kept for the next request; more exist while more requests wait
 
@@ -27,6 +26,7 @@ class Engine:
 
     Args:
         url: `memory://[name]` or `file:///path`, as for `airwave.connect`; whoever uses the same URL shares the engine.
+            Of redis-py's options it takes `db`. A password is not asked for.
 
     Raises:
         EmbeddedError: it cannot be had.
@@ -34,19 +34,21 @@ class Engine:
     """
 
     def __init__(self, url: str = "memory://") -> None:
-        address = parse(url)
+        options = parse(url).options
         self.url = url
-        self._db = int(address.options.get("db", 0))
+        self._db = int(options.pop("db", 0))
+        unknown = sorted({*options} - {"username", "password"})
+        if unknown:
+            raise ValueError(f"{url}: {unknown[0]} is for airwave.connect, not for Engine")
         self._lines: list[Line] = []
-        self._closed = False
-        node = self._node = open_node(url)
-        try:
+        self._closed = True
+        with opened(url) as node:
             node.enter()
-            self._broker = node.broker
-            self._publish = node.broker.pubsub.publish
-            self._fan_out = node.broker.fan_out
-        finally:
-            node.lock.release()
+        self._node = node
+        self._closed = False
+        self._broker = node.broker
+        self._pubsub = node.broker.pubsub
+        self._fan_out = node.broker.fan_out
 
     def close(self) -> None:
         """Leave the engine. Subscriptions go on until they are closed; an engine on disk closes with its last user."""
@@ -56,6 +58,15 @@ class Engine:
         while self._lines:
             self._lines.pop().hang_up()
         self._node.post(self._node.leave)
+
+    def _check(self) -> None:
+        if self._closed:
+            raise EmbeddedError(f"this Engine({self.url!r}) was closed: make another one")
+        self._node.check()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_node"):  # it could be had
+            self.close()
 
     def __enter__(self) -> Self:
         return self
@@ -75,24 +86,28 @@ class Engine:
 
     # --- Pub/Sub ----------------------------------------------------------------------------------------------------
 
-    def publish(self, channel: str | bytes, message: str | bytes) -> int:
+    def publish(self, channel: str | bytes, message: Word) -> int:
         """Give a message to all who are subscribed: here, through redis-py, in all threads.
 
         Returns:
             How many subscriptions got it.
         """
-        if type(channel) is str:
-            channel = channel.encode()
-        if type(message) is str:
-            message = message.encode()
+        if type(channel) is not bytes:
+            channel = as_bytes(channel)
+        if type(message) is not bytes:
+            message = as_bytes(message)
         node = self._node
-        if node.unusable:
-            node.check()
+        if self._closed or node.unusable or node.held():
+            self._check()
         with node.lock:
-            receivers = self._publish(channel, message)  # type: ignore[arg-type]
-            if self._fan_out:
-                self._broker.wake()
-                node.settle()
+            receivers = self._pubsub.publish(channel, message)
+            fan_out = self._fan_out
+            if fan_out:
+                if len(fan_out) == 1 and type(fan_out[0]) is Mailbox:
+                    fan_out.popleft()  # it has been woken; a tick takes longer than all the rest
+                else:
+                    self._broker.wake()
+                    node.settle()
         if node.has_posted:
             node.run_posted()
         return receivers
@@ -104,7 +119,7 @@ class Engine:
         maxsize: int = 100_000,
         overflow: Overflow = "drop-oldest",
     ) -> Subscription:
-        """Subscribe to channels and patterns. Use it in a `with` block, or close it: it is kept until then.
+        """Subscribe to channels and patterns. Use it in a `with` block, or close it.
 
         Args:
             patterns: Redis's globs.
@@ -117,8 +132,11 @@ class Engine:
             raise ValueError(f"maxsize must be at least 1, not {maxsize}")
         if overflow not in OVERFLOWS:
             raise ValueError(f"overflow must be one of {', '.join(OVERFLOWS)}, not {overflow!r}")
+        if isinstance(patterns, str | bytes):
+            raise TypeError(f"patterns must be a list, not {patterns!r}")
+        self._check()
         return Subscription(
-            self._node, map(as_bytes, channels), map(as_bytes, patterns), maxsize=maxsize, overflow=overflow
+            self._node, [*map(as_bytes, channels)], [*map(as_bytes, patterns)], maxsize=maxsize, overflow=overflow
         )
 
     # --- any command ------------------------------------------------------------------------------------------------
@@ -134,45 +152,48 @@ class Engine:
             ValueError: the command changes the state of a connection (MULTI, SUBSCRIBE, SELECT).
             EmbeddedError: the engine has ended.
         """
-        argv = stateless([as_bytes(word) for word in words])
-        line = self._take_line()
-        if not line.start(argv):
-            try:
-                line.wait()
-            except BaseException:  # Ctrl-C: the request must not take what nobody will see
-                line.hang_up()
-                raise
+        line = self._start(words)
+        try:
+            line.wait()
+        except BaseException:  # Ctrl-C: the request must not take what nobody will see
+            line.hang_up()
+            raise
         return self._finish(line)
 
     async def aexecute(self, *words: Word) -> Reply:
         """Run a command; other tasks go on while it blocks. Otherwise as `execute`."""
+        line = self._start(words)
+        try:
+            await line.wait_async()
+        except BaseException:
+            line.hang_up()
+            raise
+        return self._finish(line)
+
+    def _start(self, words: tuple[Word, ...]) -> Line:
         argv = stateless([as_bytes(word) for word in words])
-        line = self._take_line()
-        if not line.start(argv):
+        while True:
+            line = self._take_line()
             try:
-                await line.wait_async()
+                if line.start(argv):
+                    return line
             except BaseException:
                 line.hang_up()
                 raise
-        return self._finish(line)
 
     def _take_line(self) -> Line:
         if self._closed:
-            raise EmbeddedError(f"this Engine({self.url!r}) was closed: make another one")
-        while self._lines:
-            try:
-                line = self._lines.pop()
-            except IndexError:  # another thread was faster
-                break
-            if not line.ended:
-                return line
-        return Line(self.url, self._db)
+            self._check()
+        try:
+            return self._lines.pop()
+        except IndexError:
+            return Line(self._node, self._db)
 
     def _finish(self, line: Line) -> Reply:
         try:
             return line.reply()
         finally:
-            if len(self._lines) < _LINES_MAX and not self._closed:
+            if len(self._lines) < _LINES_MAX and not self._closed and not line.ended:
                 self._lines.append(line)
             else:
                 line.hang_up()

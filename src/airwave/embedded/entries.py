@@ -1,10 +1,12 @@
 """Streams of the direct API: the words of reading commands, and their replies as `Entry` objects."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self
 
 from redis.exceptions import ResponseError
 
+from airwave.embedded.call import LineCutError
 from airwave.embedded.message import Entry
 
 if TYPE_CHECKING:
@@ -76,18 +78,21 @@ class Follower:
         return self
 
     def __next__(self) -> Entry:
-        if not self._read:
-            self._take(self._engine.xread({self._stream: self.position}, count=self._count, block_ms=0))
+        while not self._read:
+            with suppress(LineCutError):  # nothing is lost: the next one reads on from the same place
+                self._take(self._engine.xread({self._stream: self.position}, count=self._count, block_ms=0))
         return self._read.pop()
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Entry:
-        if not self._read:
-            self._take(await self._engine.axread({self._stream: self.position}, count=self._count, block_ms=0))
+        while not self._read:
+            with suppress(LineCutError):
+                self._take(await self._engine.axread({self._stream: self.position}, count=self._count, block_ms=0))
         return self._read.pop()
 
     def _take(self, read: list[Entry]) -> None:
-        self.position = read[-1].id
-        self._read = read[::-1]
+        if read:
+            self.position = read[-1].id
+            self._read = read[::-1]

@@ -1,6 +1,7 @@
 """What the direct API gives: messages and entries as objects."""
 
 from collections.abc import Callable
+from functools import partial
 
 import msgspec
 
@@ -41,8 +42,9 @@ class ObjectFormat:
     def message_head(self, kind: bytes, *names: bytes) -> Callable[[bytes], Message]:
         """See `airwave.pubsub.Format`."""
         del kind
-        channel = names[-1]
-        pattern = names[0] if len(names) > 1 else None
+        if len(names) == 1:
+            return partial(Message, names[0])
+        pattern, channel = names
         return lambda data: Message(channel, data, pattern)
 
 

@@ -5,16 +5,18 @@ command, then all ticks that it caused, so that when `receive` returns the repli
 for. What must happen by itself, such as a blocked command whose time is over, is done by one thread, the *timekeeper*,
 which lives as long as somebody is connected.
 
-The lock is not re-entrant, and the garbage collector may close a forgotten connection at any time, also while this very
-thread holds the lock. So whatever does not come from a client's own call is *posted*: run at once if the lock is free,
-else by its holder, before or right after it lets go.
+The core is not re-entrant, but the garbage collector may close a forgotten connection at any time, also while this very
+thread is in the middle of a command. So whatever does not come from a client's own call is *posted*: run at once if the
+lock is free, else by its holder, before or right after it lets go. A command from within a command (a signal handler,
+a handler of the log) would wait for itself for ever: it is refused. For that alone the lock knows its owner.
 """
 
 import contextlib
+import ctypes
 import heapq
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -65,10 +67,12 @@ class LocalNode:
         on_end: called once it has ended, with the lock held.
 
     Attributes:
-        lock: held by whoever uses `broker`; see `settle` and `run_posted` for what to do before and after.
+        lock: held by whoever uses `broker`; see `use` for what is due before and after.
+        held: whether this thread holds it.
         closed: it has ended, and why; empty: it has not.
-        entered: how often somebody began to use it.
         forked: this process is a child of the one that the node belongs to.
+        unusable: one of the two.
+        entered: how often somebody began to use it.
 
     Raises:
         EmbeddedError: the data cannot be used.
@@ -83,9 +87,11 @@ class LocalNode:
     ) -> None:
         self.url = url
         self._on_end = on_end
-        self.lock = threading.Lock()
+        self.lock = threading.RLock()
+        self.held: Callable[[], bool] = self.lock._is_owned  # type: ignore[attr-defined]  # what Condition uses
         self.closed = ""
         self.forked = False
+        self.unusable = False
         self._changed = threading.Condition(self.lock)
         self._posted: deque[Callable[[], None]] = deque()
         self._timers_ns: list[int] = []
@@ -126,7 +132,7 @@ class LocalNode:
     # --- who uses it ------------------------------------------------------------------------------------------------
 
     def check(self) -> None:
-        """Raise what is to be raised when the node cannot be used."""
+        """Raise what is to be raised when the node cannot be used, or not here."""
         if self.forked:
             raise EmbeddedError(
                 f"{self.url} is in the process this one was forked from (pid {self._host.pid}), and cannot be shared: "
@@ -134,6 +140,11 @@ class LocalNode:
             )
         if self.closed:
             raise EmbeddedError(f"{self.url} {self.closed}")
+        if self.held():
+            raise EmbeddedError(
+                f"{self.url} is in the middle of a command of this very thread: a signal handler, a finalizer or a "
+                "handler of the log cannot use it"
+            )
 
     def enter(self, guest: Guest | None = None) -> None:
         """Somebody uses the node from now on. Call with the lock held.
@@ -141,13 +152,14 @@ class LocalNode:
         Args:
             guest: is told when the node ends; clients of the broker are disconnected anyway.
         """
+        if self._timekeeper is None:
+            timekeeper = threading.Thread(target=self._keep_time, name=f"airwave {self.url}", daemon=True)
+            timekeeper.start()
+            self._timekeeper = timekeeper
         if guest is not None:
             self._guests.add(guest)
         self._users += 1
         self.entered += 1
-        if self._timekeeper is None:
-            self._timekeeper = threading.Thread(target=self._keep_time, name=f"airwave {self.url}", daemon=True)
-            self._timekeeper.start()
 
     def leave(self, guest: Guest | None = None) -> None:
         """Somebody does no longer; the data of a node on disk is closed with the last. Call with the lock held."""
@@ -159,27 +171,35 @@ class LocalNode:
             if self._journal is not None:
                 self._end("was closed with its last client")
 
-    @property
-    def unusable(self) -> bool:
-        """Whether `check` would raise."""
-        return self.forked or bool(self.closed)
-
-    @property
-    def has_posted(self) -> bool:
-        """Whether something was posted that nobody has run yet; look at it after letting go of the lock."""
-        return bool(self._posted)
-
     # --- using it ---------------------------------------------------------------------------------------------------
 
     def receive(self, session: Session, data: bytes) -> None:
         """Let a client's bytes in; what they cause has happened when this returns."""
-        self.check()
+        if self.unusable or self.held():
+            self.check()
         with self.lock:
             session.data_received(data)
             broker = self.broker
             while broker.awake:
                 broker.tick()
         if self._posted:
+            self.run_posted()
+
+    @contextlib.contextmanager
+    def use(self) -> Iterator[Broker]:
+        """Hold the lock for a block, and do what is due before and after; what is hot does it by itself.
+
+        Raises:
+            EmbeddedError: the node cannot be used.
+        """
+        self.check()
+        try:
+            with self.lock:
+                if self.closed:  # while this waited for the lock
+                    raise EmbeddedError(f"{self.url} {self.closed}")
+                yield self.broker
+                self.settle()
+        finally:
             self.run_posted()
 
     def settle(self) -> None:
@@ -193,18 +213,30 @@ class LocalNode:
         self._posted.append(function)
         self.run_posted()
 
+    @property
+    def has_posted(self) -> bool:
+        """Whether something was posted that nobody has run yet; look at it after letting go of the lock."""
+        return bool(self._posted)
+
     def run_posted(self) -> None:
         """Call what was posted, unless somebody else will."""
-        while self._posted and not self.forked and self.lock.acquire(blocking=False):
+        while self._posted and not self.forked and not self.held():
             try:
+                if not self.lock.acquire(blocking=False):
+                    return
                 self._run_posted()
             finally:
-                self.lock.release()
+                if self.held():  # a signal may have come in between
+                    self.lock.release()
 
     def _run_posted(self) -> None:
         while self._posted:
-            self._posted.popleft()()
-            self.settle()
+            function = self._posted.popleft()
+            try:
+                function()
+                self.settle()
+            except Exception as error:  # ours; whose call this is has nothing to do with it
+                log.event("error", "internal error", exc_info=error, engine=self.url)
 
     # --- time -------------------------------------------------------------------------------------------------------
 
@@ -246,33 +278,59 @@ class LocalNode:
     def _end(self, why: str) -> None:
         if self.closed:
             return
-        self.closed = why
         broker = self.broker
-        for session in list(broker.clients.values()):
-            session.finish()
-        for guest in list(self._guests):
-            guest.engine_ended()
-        broker.flush_everything()
-        broker.commit()
-        if self._journal is not None:
-            self._journal.close()
-        self._on_end(self)
-        self._changed.notify_all()
+        self.settle()
+        broker.commit()  # nothing leaves before
+        self.closed = why
+        self.unusable = True
+        try:
+            for session in list(broker.clients.values()):
+                session.finish()
+            for guest in list(self._guests):
+                guest.engine_ended()
+            broker.flush_everything()
+            if self._journal is not None:
+                self._journal.close()
+        finally:
+            self._on_end(self)
+            self._changed.notify_all()
 
-    def close(self, why: str = "was closed", wait_s: float = -1) -> None:
+    def close(self) -> None:
         """End it from outside; no thread of it is left then.
 
-        Args:
-            wait_s: how long to wait for who uses it just now; -1: as long as that takes.
+        Raises:
+            EmbeddedError: this thread is in the middle of a command.
         """
-        if self.forked or not self.lock.acquire(timeout=wait_s):
+        if self.forked:
             return
-        try:
+        if self.held():
+            self.check()
+        with self.lock:
             timekeeper = self._timekeeper
-            self._end(why)
-            self._run_posted()
-        finally:
-            self.lock.release()
-        if timekeeper is not None and timekeeper is not threading.current_thread():
-            with contextlib.suppress(RuntimeError):
-                timekeeper.join(EXIT_WAIT_S)
+            self._end("was closed")
+        self.run_posted()
+        if timekeeper is not None:
+            timekeeper.join()
+
+    def close_at_exit(self) -> None:
+        """The interpreter ends: what is on disk is closed, and the lock never given back.
+
+        Nobody is disconnected, and a daemon thread that still uses the node waits until it is no more: an exception
+        there would be printed, as it would not with a server.
+        """
+        if self._journal is None or self.forked or not self.lock.acquire(timeout=EXIT_WAIT_S):
+            return
+        if not self.closed:
+            self.settle()
+            self.broker.commit()
+            self.closed = "was closed: the interpreter ends"
+            self.unusable = True
+            self._journal.close()
+
+    def after_fork(self) -> None:
+        """In the child of a fork: the threads are not here, the lock may be held for ever, the data is the parent's."""
+        self.forked = self.unusable = True
+        if self._journal is not None:
+            self._journal.abandon()
+            # SQLite forbids even to close a connection in the child, as freeing it would, at exit at the latest.
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(self._journal))

@@ -12,7 +12,7 @@ from collections import deque
 from typing import Any
 
 from airwave.client import HIGH_WATER_BYTES
-from airwave.embedded.registry import open_node
+from airwave.embedded.node import LocalNode
 from airwave.session import Session
 
 _GONE = "the engine has closed the connection"
@@ -22,39 +22,33 @@ class Pipe:
     """What both kinds have in common: the transport of a session.
 
     Args:
-        url: of the engine.
-
-    Raises:
-        EmbeddedError: it cannot be had.
-        ValueError: the URL is wrong.
+        node: the engine; its lock is held.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, node: LocalNode) -> None:
         self.inbox: deque[bytes] = deque()  # what the session wrote
-        self._written = self._taken = (
-            0  # bytes: by the session, and from `inbox`; each is changed in one thread at a time
-        )
+        self._written = self._taken = 0  # bytes, to and from `inbox`; each is changed by one thread at a time
         self.ended = False  # nothing more will come
         self.closed = False  # this side has closed
         self._high_bytes = HIGH_WATER_BYTES
         self._paused = False
-        node = self.node = open_node(url)
-        try:
-            node.enter()
-            self._session = Session(node.broker, self, f"{node.url}:{node.entered}", node.url)
-        finally:
-            node.lock.release()
+        self.node = node
+        node.enter()
+        self._session = Session(node.broker, self, f"{node.url}:{node.entered}", node.url)
 
     # --- what the session sees; the lock of the node is held ------------------------------------------------------
 
     def write(self, data: bytes) -> None:
         """See `airwave.client.Transport`."""
+        if self.ended:
+            return
         self.inbox.append(data)
         self._written += len(data)
         self._wake()
         if not self._paused and self.get_write_buffer_size() > self._high_bytes:
             self._paused = True
             self._session.pause_writing()
+            self.taken(0)  # who reads may have taken it all before `_paused` was there to be seen
 
     def close(self) -> None:
         """See `airwave.client.Transport`: what was written can still be read."""
@@ -99,6 +93,13 @@ class Pipe:
 
     # --- what the client does ---------------------------------------------------------------------------------------
 
+    def take(self) -> bytes | None:
+        """The next piece that was written; None: there is none. To be followed by `taken`."""
+        try:
+            return self.inbox.popleft()
+        except IndexError:
+            return None
+
     def send(self, data: bytes) -> None:
         """Run what a client sends.
 
@@ -121,10 +122,13 @@ class Pipe:
     def taken(self, size: int) -> None:
         """So many bytes have left `inbox`: let the session go on when there is room again."""
         self._taken += size
-        if self._paused and self.get_write_buffer_size() <= self._high_bytes // 4:
-            self._paused = False
+        if self._paused and self._has_room():
             self.node.post(self._resume)
 
+    def _has_room(self) -> bool:
+        return self.get_write_buffer_size() <= self._high_bytes // 4
+
     def _resume(self) -> None:
-        if not self.ended:
+        if self._paused and not self.ended and self._has_room():
+            self._paused = False
             self._session.resume_writing()

@@ -4,30 +4,46 @@
     memory://name        one of this name, shared by all who use the name in this process
     file:///path         the same on disk, in that directory; shared by all who use the directory
 
-A query gives directives of the server (`?appendfsync=always`) and options of redis-py (`?db=1`). An engine in memory
-lives until `close` or the end of the process; one on disk is closed with its last client, and opened by the next.
+A query gives directives of the server (`?databases=32`) and options of redis-py (`?db=1`). An engine in memory lives
+until `close` or the end of the process; one on disk is closed with its last client, and opened by the next.
 
 A child made by fork has no engines: those of its parent stay where they are, and their names are refused.
 """
 
 import atexit
+import inspect
 import os
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import quote, unquote, unquote_plus, urlsplit
 
+from redis import connection as redis_connection
 from redis.connection import parse_url
 
-from airwave.embedded.node import EXIT_WAIT_S, EmbeddedError, LocalNode
+from airwave.embedded.node import EmbeddedError, LocalNode
 from airwave.settings import Settings, SettingsError
 
 SCHEMES = ("memory://", "file://")
+_OF_SERVERS = ("redis://", "rediss://", "unix://")
 
-_lock = threading.Lock()
+# What speaks of listeners, of the log, of a process of its own. And `timeout`, which redis-py has as well: its meaning
+# is that of the URLs of libraries.
+_NOT_HERE = frozenset(
+    (
+        *("appendonly", "bind", "daemonize", "dir", "log-format", "logfile", "loglevel", "maxclients", "pidfile"),
+        *("port", "protected-mode", "save", "shutdown-timeout", "tcp-backlog", "tcp-keepalive", "timeout"),
+        *("unixsocket", "unixsocketperm"),
+    )
+)
+_ON_DISK = frozenset(("appendfsync", "stream-memory"))
+
+_lock = threading.RLock()  # re-entrant, because the log may be written to, by handlers that connect
 _nodes: dict[str, LocalNode] = {}
-_DIRECTIVES_OF_LISTENERS = {"bind", "port", "unixsocket", "unixsocketperm", "tcp-backlog", "dir", "appendonly"}
 
 
 @dataclass
@@ -46,10 +62,35 @@ class Address:
     directives: dict[str, str] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
 
+    def settings(self) -> Settings:
+        """Those of a new engine.
+
+        Raises:
+            ValueError: a directive is wrong.
+        """
+        settings = Settings()
+        try:
+            for name, value in self.directives.items():
+                settings.apply(name, value.split())
+        except SettingsError as error:
+            raise ValueError(f"{self.name}: {error}") from None
+        return settings
+
 
 def is_local(url: str) -> bool:
     """Whether a URL is one of an embedded engine."""
     return url.startswith(SCHEMES)
+
+
+def of_server(url: str) -> str:
+    """A URL that redis-py knows, as it is.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not url.startswith(_OF_SERVERS):
+        raise ValueError(f"{url}: a URL begins with one of {', '.join((*SCHEMES, *_OF_SERVERS))}")
+    return url
 
 
 def parse(url: str) -> Address:
@@ -59,106 +100,120 @@ def parse(url: str) -> Address:
         ValueError: it is wrong; the message says what.
     """
     parts = urlsplit(url)
-    _, _, host = parts.netloc.rpartition("@")
+    user, _, host = parts.netloc.rpartition("@")
     if parts.scheme == "memory":
         if parts.path.strip("/"):
-            raise ValueError(f"{url}: write memory://name, without a path")
-        address = Address(f"memory://{unquote(host)}", None)
+            raise ValueError(f"{url}: write memory://name, without a path; a database is ?db=1")
+        address = Address(f"memory://{quote(unquote(host))}", None)
     elif parts.scheme == "file":
         if host or not parts.path.strip("/"):
             raise ValueError(f"{url}: write file:///path/to/directory, with three slashes")
         folder = Path(unquote(parts.path))
-        address = Address(f"file://{os.path.realpath(folder)}", folder)
+        address = Address(f"file://{quote(os.path.realpath(folder))}", folder)
     else:
         raise ValueError(f"{url}: the scheme must be memory:// or file://")
-    options: list[str] = []
-    known = {row.name for row in Settings.describe()} - _DIRECTIVES_OF_LISTENERS
-    for name, value in parse_qsl(parts.query, keep_blank_values=True):
-        if name.replace("_", "-") in known:
-            address.directives[name.replace("_", "-")] = value
+    options = []
+    for piece in filter(None, parts.query.split("&")):
+        name, _, value = piece.partition("=")
+        directive = unquote_plus(name).replace("_", "-")
+        if directive in _directives(on_disk=address.folder is not None):
+            address.directives[directive] = unquote_plus(value)
+        elif name in _options():
+            options.append(piece)
         else:
-            options.append(f"{name}={value}")
-    user, _, _ = parts.netloc.rpartition("@")
-    credentials = f"{user}@" if user else ""
-    address.options = parse_url(f"unix://{credentials}/?{'&'.join(options)}")  # type: ignore[no-untyped-call]
+            raise ValueError(f"{url}: an embedded engine has no option {unquote_plus(name)!r}")
+    address.settings()
+    address.options = parse_url(f"unix://{user}@/?{'&'.join(options)}")  # type: ignore[no-untyped-call]
     for unwanted in ("path", "connection_class"):
         address.options.pop(unwanted, None)
     return address
 
 
-def open_node(url: str) -> LocalNode:
-    """The engine of a URL, made if it is not there. The caller enters it before anybody else can end it.
+@cache
+def _directives(*, on_disk: bool) -> frozenset[str]:
+    """Those that mean something to an engine in this process."""
+    return frozenset(row.name for row in Settings.describe()) - _NOT_HERE - (frozenset() if on_disk else _ON_DISK)
 
-    Returns:
-        An engine with its lock held; call `enter`, and let go of the lock.
+
+@cache
+def _options() -> frozenset[str]:
+    """What redis-py's pools and connections take, and a URL can say."""
+    found: set[str] = set()
+    for kind in (
+        redis_connection.AbstractConnection,
+        redis_connection.ConnectionPool,
+        redis_connection.BlockingConnectionPool,
+    ):
+        found.update(inspect.signature(kind.__init__).parameters)
+    return frozenset(found - {"self", "connection_class", "connection_kwargs"})
+
+
+@contextmanager
+def opened(url: str) -> Iterator[LocalNode]:
+    """The engine of a URL, made if it is not there; its lock is held in the block, which enters it.
 
     Raises:
         EmbeddedError: it cannot be had.
         ValueError: the URL is wrong.
     """
     address = parse(url)
+    while True:
+        node = _find(address)
+        try:
+            with node.lock:
+                if node.closed:
+                    continue  # somebody has ended it meanwhile
+                _compare(node, address)
+                yield node
+                return
+        finally:
+            node.run_posted()
+
+
+def _find(address: Address) -> LocalNode:
     with _lock:
         node = _nodes.get(address.name)
-        if node is not None:
-            if node.forked:
-                node.check()
-            node.lock.acquire()
-            if not node.closed:
-                _compare(node, address)
-                return node
-            node.lock.release()
-        node = _nodes[address.name] = LocalNode(address.name, _settings(address), address.folder, _forget)
-        node.lock.acquire()
+        if node is None:
+            node = LocalNode(address.name, address.settings(), address.folder, _forget)
+            _nodes[address.name] = node
+        elif not node.closed or node.held():
+            node.check()
         return node
 
 
 def _forget(node: LocalNode) -> None:
-    """An engine has ended. Its lock is held, so that `_lock` cannot be asked for: `open_node` has it while it waits."""
+    """An engine has ended. Its lock is held, so `_lock` must not be asked for: who has that may wait for the other."""
     if _nodes.get(node.url) is node:
         del _nodes[node.url]
 
 
-def _settings(address: Address) -> Settings:
-    settings = Settings()
-    try:
-        for name, value in address.directives.items():
-            settings.apply(name, value.split())
-    except SettingsError as error:
-        raise ValueError(f"{address.name}: {error}") from None
-    return settings
-
-
 def _compare(node: LocalNode, address: Address) -> None:
     """An engine that runs has its settings: those of a further URL must be the same."""
-    wanted = _settings(address)
+    wanted = address.settings()
     for name in address.directives:
         attribute = name.replace("-", "_")
         if getattr(wanted, attribute) != getattr(node.broker.settings, attribute):
-            node.lock.release()
             raise EmbeddedError(f"{node.url} runs already, with another {name}: leave it out, or use CONFIG SET")
 
 
 def close(url: str) -> None:
     """End an engine: its clients are disconnected, what it had in memory is gone. Nothing happens if there is none."""
-    with _lock:
-        node = _nodes.pop(parse(url).name, None)
+    node = _nodes.get(parse(url).name)
     if node is not None:
         node.close()
 
 
 def _close_all() -> None:
-    nodes = [*_nodes.values()]
-    _nodes.clear()
-    for node in nodes:
-        node.close(wait_s=EXIT_WAIT_S)
+    for node in [*_nodes.values()]:
+        node.close_at_exit()
 
 
 def _after_fork() -> None:
     """In the child: the threads of the engines are not here, and their locks may be held for ever."""
     global _lock  # noqa: PLW0603
-    _lock = threading.Lock()
+    _lock = threading.RLock()
     for node in _nodes.values():
-        node.forked = True
+        node.after_fork()
 
 
 atexit.register(_close_all)

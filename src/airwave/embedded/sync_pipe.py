@@ -3,6 +3,7 @@
 import errno
 
 from airwave.embedded.pipe import Pipe
+from airwave.embedded.registry import opened
 from airwave.embedded.wakeup import Wakeup
 
 
@@ -11,7 +12,8 @@ class SyncPipe(Pipe):
 
     def __init__(self, url: str) -> None:
         self._wakeup = Wakeup()
-        super().__init__(url)
+        with opened(url) as node:
+            super().__init__(node)
 
     def _wake(self) -> None:
         if self._wakeup.awaited:
@@ -32,7 +34,8 @@ class SyncPipe(Pipe):
     def hang_up(self) -> None:
         """See `Pipe`; who reads in another thread is told."""
         super().hang_up()
-        self._wake()
+        if not self.node.forked:  # the lock of who waits may be held for ever
+            self._wake()
 
 
 class PipeSocket:
@@ -45,7 +48,7 @@ class PipeSocket:
 
     def __init__(self, url: str, timeout: float | None) -> None:
         self._pipe = SyncPipe(url)
-        self._offset = 0  # what was read of the first piece
+        self._rest: bytes | memoryview = b""  # of a piece of which something was read
         self._timeout = timeout
 
     def __del__(self) -> None:
@@ -64,22 +67,17 @@ class PipeSocket:
             BlockingIOError: nothing is there, and the timeout is 0.
         """
         pipe = self._pipe
-        inbox = pipe.inbox
-        if not inbox and not self._await():
+        if not self._rest and not pipe.inbox and not self._await():
             return 0
         room = len(buffer)
         filled = 0
-        while inbox and filled < room:
-            data = inbox[0]
-            size = len(data) - self._offset
-            if size <= room - filled:
-                buffer[filled : filled + size] = data[self._offset :] if self._offset else data
-                self._offset = 0
-                inbox.popleft()
-            else:
-                size = room - filled
-                buffer[filled:] = data[self._offset : self._offset + size]
-                self._offset += size
+        while filled < room:
+            data = self._rest or pipe.take()
+            if data is None:
+                break
+            size = min(len(data), room - filled)
+            buffer[filled : filled + size] = data[:size]
+            self._rest = memoryview(data)[size:] if size < len(data) else b""
             filled += size
         pipe.taken(filled)
         return filled
@@ -104,13 +102,13 @@ class PipeSocket:
         Args:
             timeout: seconds; None: for ever.
         """
-        return self._pipe.await_something(timeout)
+        return bool(self._rest) or self._pipe.await_something(timeout)
 
     @property
     def at_end(self) -> bool:
         """Nothing can be read, and nothing will come."""
         pipe = self._pipe
-        return not pipe.inbox and (pipe.ended or pipe.closed)
+        return not self._rest and not pipe.inbox and (pipe.ended or pipe.closed)
 
     def settimeout(self, timeout: float | None) -> None:
         """See `socket.socket`."""

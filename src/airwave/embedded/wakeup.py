@@ -1,6 +1,7 @@
 """Waking who waits for something in an embedded engine: threads, and tasks of any event loop."""
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections import deque
@@ -21,7 +22,7 @@ class Wakeup:
         self.awaited = False
         self._condition = threading.Condition()
         self._threads = 0
-        self._tasks: deque[tuple[asyncio.Future[None], asyncio.AbstractEventLoop, int]] = deque()
+        self._tasks: deque[asyncio.Future[None]] = deque()
 
     def wake(self) -> None:
         """Have all who wait look again; from any thread."""
@@ -31,16 +32,15 @@ class Wakeup:
                 self._condition.notify_all()
         while self._tasks:
             try:
-                future, loop, thread = self._tasks.popleft()
+                future = self._tasks.popleft()
             except IndexError:  # another thread was faster
                 return
-            if thread == threading.get_ident():
+            loop = future.get_loop()
+            if runs_here(loop):
                 _finish(future)
                 continue
-            try:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits there
                 loop.call_soon_threadsafe(_finish, future)
-            except RuntimeError:  # the loop is closed: nobody waits there
-                continue
 
     def wait(self, ready: Callable[[], bool], timeout: float | None) -> bool:
         """Wait in this thread.
@@ -71,18 +71,23 @@ class Wakeup:
         """Wait in this task, until `ready` is true."""
         loop = asyncio.get_running_loop()
         while True:
-            waiting = (loop.create_future(), loop, threading.get_ident())
-            self._tasks.append(waiting)
+            future = loop.create_future()
+            self._tasks.append(future)
             self.awaited = True
             try:
                 if ready():
                     return
-                await waiting[0]
+                await future
             finally:
-                if waiting in self._tasks:
-                    self._tasks.remove(waiting)
+                with contextlib.suppress(ValueError, IndexError):  # `wake` has taken it out, or is about to
+                    self._tasks.remove(future)
+
+
+def runs_here(loop: asyncio.AbstractEventLoop) -> bool:
+    """Whether this is code that the loop runs. It may be run by another thread tomorrow, so that one does not count."""
+    return asyncio._get_running_loop() is loop
 
 
 def _finish(future: "asyncio.Future[None]") -> None:
-    if not future.done() and not future.get_loop().is_closed():
+    if not future.done():
         future.set_result(None)

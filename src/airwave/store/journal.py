@@ -357,6 +357,10 @@ class SqliteJournal(Journal):
         self._keeper.release()
         self._lock.release()
 
+    def abandon(self) -> None:
+        """In the child of a fork: the directory is the parent's alone, and stays so when the parent ends before us."""
+        self._lock.release()
+
 
 def _sync_folder(folder: Path) -> None:
     """Make the names of new files durable."""
