@@ -14,6 +14,7 @@ from taskiq.api import run_receiver_task
 from taskiq.exceptions import SendTaskError
 from taskiq_redis import (
     ListQueueBroker,
+    ListRedisScheduleSource,
     PubSubBroker,
     RedisAsyncResultBackend,
     RedisScheduleSource,
@@ -26,9 +27,11 @@ from compat.libraries.table import library
 pytestmark = library(
     "taskiq-redis",
     "`PubSubBroker`, `RedisAsyncResultBackend`, `RedisScheduleSource`",
-    missing="`RedisStreamBroker`: sends and delivers, but after each batch its worker takes a lock that is a script; "
-    "`ListQueueBroker` and `ListRedisScheduleSource`: lists",
+    missing="`RedisStreamBroker`: a task arrives, but after each batch the worker uses a script for a lock, fails, "
+    "listens again, stops when that has used up its connections; `ListQueueBroker`, `ListRedisScheduleSource` (lists)",
 )
+
+SCHEDULE = ScheduledTask(task_name="add", labels={}, args=[1, 2], kwargs={}, cron="* * * * *", schedule_id="one")
 
 Done = list[tuple[int, int]]
 
@@ -88,9 +91,8 @@ def test_schedules_are_kept(place: Place) -> None:
     async def body() -> None:
         with pytest.warns(DeprecationWarning, match="ListRedisScheduleSource"):
             source = RedisScheduleSource(place.url, prefix="tq:schedules")
-        task = ScheduledTask(task_name="add", labels={}, args=[1, 2], kwargs={}, cron="* * * * *", schedule_id="one")
-        await source.add_schedule(task)
-        await source.add_schedule(task.model_copy(update={"schedule_id": "other"}))
+        await source.add_schedule(SCHEDULE)
+        await source.add_schedule(SCHEDULE.model_copy(update={"schedule_id": "other"}))
         assert sorted(kept.schedule_id for kept in await source.get_schedules()) == ["one", "other"]
         await source.delete_schedule("one")
         assert [kept.args for kept in await source.get_schedules()] == [[1, 2]]
@@ -118,12 +120,15 @@ def test_the_stream_broker_delivers_and_then_asks_for_a_script(place: Place) -> 
     gc.collect()
 
 
-def test_the_broker_of_lists_gets_an_error_that_names_the_command(place: Place) -> None:
+def test_lists_get_an_error_that_names_the_command(place: Place) -> None:
     async def body() -> None:
-        broker = ListQueueBroker(place.url, queue_name="tq:list")
-        async with sender(broker) as add:
+        async with sender(ListQueueBroker(place.url, queue_name="tq:list")) as add:
             with pytest.raises(SendTaskError) as raised:
                 await add.kiq(1, 2)
             assert "unknown command 'LPUSH'" in str(raised.value.__cause__)
+        source = ListRedisScheduleSource(place.url, prefix="tq:list:schedules")
+        with pytest.raises(ResponseError, match="unknown command 'RPUSH'"):
+            await source.add_schedule(SCHEDULE)
+        await source._connection_pool.disconnect()  # it has no shutdown of its own
 
     run(body())
