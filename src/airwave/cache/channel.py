@@ -59,6 +59,8 @@ class Subscription:
 
     def __init__(self, url: str, name: str, options: dict[str, Any]) -> None:
         self._client = connect(url, **options)
+        # redis-py takes the answer to a PING apart wrongly when it decodes; the URL may have asked for it.
+        self._client.connection_pool.connection_kwargs["decode_responses"] = False
         self._pubsub = self._client.pubsub()  # type: ignore[no-untyped-call]
         try:
             self._pubsub.subscribe(name)
@@ -79,7 +81,7 @@ class Subscription:
         if message is None:
             return None
         data = message["data"]
-        return message["type"], data if isinstance(data, bytes) else str(data).encode()
+        return message["type"], data if isinstance(data, bytes) else b"%d" % data
 
     def ping(self, token: bytes) -> None:
         """Send a PING; its answer is the event `pong` with this token.
