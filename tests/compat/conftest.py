@@ -9,6 +9,7 @@ import pytest
 from live import Node, wait_for
 
 PASSWORD = "s3cret with spaces"
+ENGINE = "memory://compat?enable-debug-command=yes"
 
 
 @pytest.fixture(scope="session")

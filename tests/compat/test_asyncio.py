@@ -1,4 +1,4 @@
-"""redis-py and valkey-py on asyncio, protocols 2 and 3."""
+"""redis-py and valkey-py on asyncio, protocols 2 and 3; redis-py also on an engine in this process."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
@@ -10,18 +10,34 @@ import redis.asyncio
 import valkey.asyncio
 from live import DEADLINE_S, HOST, Node
 
-from compat.conftest import PASSWORD
+import airwave.asyncio
+from compat.conftest import ENGINE, PASSWORD
 
-KINDS = [
+SERVED = [
     pytest.param((redis.asyncio.Redis, 2), id="redis-py-2"),
     pytest.param((redis.asyncio.Redis, 3), id="redis-py-3"),
     pytest.param((valkey.asyncio.Valkey, 2), id="valkey-py-2", marks=pytest.mark.slow),
     pytest.param((valkey.asyncio.Valkey, 3), id="valkey-py-3", marks=pytest.mark.slow),
 ]
+EMBEDDED = [
+    pytest.param((None, 2), id="memory-2"),
+    pytest.param((None, 3), id="memory-3"),
+]
+NOT_EMBEDDED = {
+    "test_a_cancelled_command_harms_nobody": "it is over when it has been sent; see embedded/test_async_pipe.py",
+    "test_unix_socket_and_password": "there is no socket; passwords are in tests/test_connecting.py",
+    "test_a_subscriber_comes_back_after_kill_and_restart": "there is nothing to kill",
+}
 Make = Callable[..., Any]
 
 
-@pytest.fixture(params=KINDS)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "kind" in metafunc.fixturenames:
+        both = metafunc.function.__name__ not in NOT_EMBEDDED
+        metafunc.parametrize("kind", [*SERVED, *EMBEDDED] if both else SERVED, indirect=True)
+
+
+@pytest.fixture
 def kind(request: pytest.FixtureRequest) -> tuple[type, int]:
     return request.param
 
@@ -36,8 +52,12 @@ def run(kind: tuple[Any, int], shared: Node) -> Callable[[Callable[[Make], Corou
             clients: list[Any] = []
 
             def make(**options: Any) -> Any:
-                where = {} if "unix_socket_path" in options else {"host": HOST, "port": shared.port}
-                clients.append(library(**(where | {"protocol": protocol, "decode_responses": True} | options)))
+                options = {"protocol": protocol, "decode_responses": True} | options
+                if library is None:
+                    clients.append(airwave.asyncio.connect(ENGINE, **options))
+                else:
+                    where = {} if "unix_socket_path" in options else {"host": HOST, "port": shared.port}
+                    clients.append(library(**(where | options)))
                 return clients[-1]
 
             try:

@@ -1,6 +1,7 @@
-"""redis-py and valkey-py, blocking: what their users write, against a real server.
+"""redis-py and valkey-py, blocking: what their users write, against a real server, and an engine in this process.
 
-Both libraries offer the same names, so that one body serves: redis-py with protocols 2 and 3, valkey-py with 2 and 3.
+Both libraries offer the same names, so that one body serves: redis-py with protocols 2 and 3, valkey-py with 2 and 3,
+and redis-py on `memory://`, which must not show.
 """
 
 import threading
@@ -14,31 +15,59 @@ import redis
 import valkey
 from live import DEADLINE_S, HOST, Node, wait_for
 
-from compat.conftest import PASSWORD
+import airwave
+from compat.conftest import ENGINE, PASSWORD
 
-LIBRARIES = [
-    pytest.param((redis, 2), id="redis-py-2"),
-    pytest.param((redis, 3), id="redis-py-3"),
-    pytest.param((valkey, 2), id="valkey-py-2", marks=pytest.mark.slow),
-    pytest.param((valkey, 3), id="valkey-py-3", marks=pytest.mark.slow),
+Library = tuple[ModuleType, int, bool]
+"""The module, the protocol, and whether it is an engine in this process."""
+
+SERVED = [
+    pytest.param((redis, 2, False), id="redis-py-2"),
+    pytest.param((redis, 3, False), id="redis-py-3"),
+    pytest.param((valkey, 2, False), id="valkey-py-2", marks=pytest.mark.slow),
+    pytest.param((valkey, 3, False), id="valkey-py-3", marks=pytest.mark.slow),
 ]
+EMBEDDED = [
+    pytest.param((redis, 2, True), id="memory-2"),
+    pytest.param((redis, 3, True), id="memory-3"),
+]
+NOT_EMBEDDED = {
+    "test_over_a_unix_socket": "there is no socket",
+    "test_the_password_is_needed": "of another server; see tests/test_connecting.py",
+    "test_a_pause_holds_others_back": "starts a server; see tests/embedded/test_connections.py",
+    "test_a_subscriber_comes_back_after_kill_and_restart": "there is nothing to kill",
+    "test_a_command_is_tried_again_after_restart": "there is nothing to kill",
+    "test_a_server_that_hangs_is_a_timeout": "a command runs in the thread of its client, which cannot time out",
+}
 
 
-@pytest.fixture(params=LIBRARIES)
-def library(request: pytest.FixtureRequest) -> tuple[ModuleType, int]:
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "library" in metafunc.fixturenames:
+        both = metafunc.function.__name__ not in NOT_EMBEDDED
+        metafunc.parametrize("library", [*SERVED, *EMBEDDED] if both else SERVED, indirect=True)
+
+
+@pytest.fixture
+def library(request: pytest.FixtureRequest) -> Library:
     return request.param
 
 
 @pytest.fixture
-def make(library: tuple[ModuleType, int], shared: Node) -> Iterator[Callable[..., Any]]:
+def make(library: Library, shared: Node) -> Iterator[Callable[..., Any]]:
     """Make clients of the library under test; the shared server unless a port or path is given."""
-    module, protocol = library
+    module, protocol, embedded = library
     clients: list[Any] = []
 
     def make_client(**options: Any) -> Any:
-        kind = module.Redis if module is redis else module.Valkey
-        where = {} if "unix_socket_path" in options else {"host": HOST, "port": shared.port}
-        client = kind(**(where | {"protocol": protocol, "decode_responses": True} | options))
+        options = {"protocol": protocol, "decode_responses": True} | options
+        if embedded:
+            # By URL redis-py does not try again, by host and port it does.
+            options = {"retry": redis.retry.Retry(redis.backoff.NoBackoff(), 3)} | options
+            client = airwave.connect(ENGINE, **options)
+        else:
+            kind = module.Redis if module is redis else module.Valkey
+            where = {} if "unix_socket_path" in options else {"host": HOST, "port": shared.port}
+            client = kind(**(where | options))
         clients.append(client)
         return client
 
@@ -215,8 +244,8 @@ def test_pipelines_and_transactions_with_publish(client: Any) -> None:
         assert heard[-1001:] == [*map(str, range(1000)), "atomic"]
 
 
-def test_a_transaction_with_an_error_is_discarded(client: Any, library: tuple[ModuleType, int]) -> None:
-    module, _ = library
+def test_a_transaction_with_an_error_is_discarded(client: Any, library: Library) -> None:
+    module, *_ = library
     with client.pipeline(transaction=True) as pipe:
         pipe.watch("anything")
         pipe.multi()
@@ -248,8 +277,8 @@ def test_clients_are_listed_named_and_killed(client: Any, make: Callable[..., An
 
 
 @pytest.mark.slow
-def test_a_pause_holds_others_back(start: Callable[..., Node], library: tuple[ModuleType, int]) -> None:
-    module, protocol = library
+def test_a_pause_holds_others_back(start: Callable[..., Node], library: Library) -> None:
+    module, protocol, _ = library
     node = start()
     kind = module.Redis if module is redis else module.Valkey
     with kind(port=node.port, protocol=protocol) as one, kind(port=node.port, protocol=protocol) as other:
@@ -317,8 +346,8 @@ def _monitored(monitor: Any, command: str) -> dict[str, Any] | None:
     return shown if shown["command"].startswith(command) else None
 
 
-def test_a_wrong_request_is_an_error_and_the_connection_goes_on(client: Any, library: tuple[ModuleType, int]) -> None:
-    module, _ = library
+def test_a_wrong_request_is_an_error_and_the_connection_goes_on(client: Any, library: Library) -> None:
+    module, *_ = library
     with pytest.raises(module.exceptions.ResponseError, match="unknown command"):
         client.execute_command("DPING")
     with pytest.raises(module.exceptions.ResponseError, match="wrong number of arguments"):
@@ -344,8 +373,8 @@ def test_a_database_and_a_name_are_taken_at_connect(make: Callable[..., Any]) ->
     assert (about["db"], about["name"]) in {("3", "third"), (3, "third")}
 
 
-def test_the_password_is_needed(make: Callable[..., Any], guarded: Node, library: tuple[ModuleType, int]) -> None:
-    module, _ = library
+def test_the_password_is_needed(make: Callable[..., Any], guarded: Node, library: Library) -> None:
+    module, *_ = library
     assert make(port=guarded.port, password=PASSWORD).ping()
     assert make(port=guarded.port, username="default", password=PASSWORD).ping()
     for wrong in ({}, {"password": "wrong"}, {"username": "nobody", "password": PASSWORD}):
@@ -400,8 +429,8 @@ def test_a_command_is_tried_again_after_restart(start: Callable[..., Node], make
     assert answers_again(client)
 
 
-def test_a_server_that_hangs_is_a_timeout(make: Callable[..., Any], library: tuple[ModuleType, int]) -> None:
-    module, _ = library
+def test_a_server_that_hangs_is_a_timeout(make: Callable[..., Any], library: Library) -> None:
+    module, *_ = library
     client = make(socket_timeout=0.05, retry=None, single_connection_client=True)
     client.ping()
     with pytest.raises(module.exceptions.TimeoutError):

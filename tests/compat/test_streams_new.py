@@ -1,9 +1,11 @@
 """Streams as Redis 7.2 to 8.10 have them and redis-server 7.0 has not: replies as the reference and the sources say."""
 
 import pytest
-import redis
 from live import HOST, Node
 from peers import Error, Peer
+
+import airwave
+from compat.conftest import ENGINE
 
 pytestmark = pytest.mark.core_only("newer than redis-server 7.0, and times are chosen")
 
@@ -561,8 +563,10 @@ def test_no_id_is_left_in_a_millisecond(alice):
 # --- and with redis-py ------------------------------------------------------------------------------------------------
 
 
-def test_redis_py_knows_them(shared: Node, protocol: int) -> None:
-    with redis.Redis(host=HOST, port=shared.port, protocol=protocol, decode_responses=True, db=8) as client:
+@pytest.mark.parametrize("embedded", [False, True], ids=["tcp", "memory"])
+def test_redis_py_knows_them(shared: Node, protocol: int, embedded: bool) -> None:
+    url = ENGINE if embedded else f"redis://{HOST}:{shared.port}"
+    with airwave.connect(url, protocol=protocol, decode_responses=True, db=8) as client:
         client.flushdb()
         for number in range(1, 6):
             client.xadd("s", {"f": number}, id=f"{number}-0")

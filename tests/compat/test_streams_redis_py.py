@@ -1,6 +1,7 @@
 """Streams, keys and strings through redis-py and valkey-py: methods return on Airwave what they return on Redis.
 
-The same calls go to both servers, blocking and on asyncio, with both protocols, with text and with bytes.
+The same calls go to both servers, blocking and on asyncio, with both protocols, with text and with bytes; and to an
+engine in this process.
 """
 
 import asyncio
@@ -15,9 +16,13 @@ import valkey.asyncio
 from live import DEADLINE_S, HOST, Node, wait_for
 from servers import Address
 
+import airwave.asyncio
+from compat.conftest import ENGINE
+
 LIBRARIES = [
     pytest.param((redis.Redis, redis.asyncio.Redis), id="redis-py"),
     pytest.param((valkey.Valkey, valkey.asyncio.Valkey), id="valkey-py"),
+    pytest.param((None, None), id="memory"),
 ]
 DATABASE = 9  # other tests use the same server
 LATER = 4_000_000_000
@@ -269,8 +274,8 @@ def places(shared: Node, redis_address: Address) -> Iterator[list[dict[str, Any]
     found: list[dict[str, Any]] = [{"host": HOST, "port": shared.port}, {"unix_socket_path": redis_address}]
 
     def empty() -> None:
-        for place in found:
-            with redis.Redis(**place) as client:
+        for client in (*[redis.Redis(**place) for place in found], airwave.connect(ENGINE)):
+            with client:
                 client.flushall()
 
     empty()
@@ -281,7 +286,10 @@ def places(shared: Node, redis_address: Address) -> Iterator[list[dict[str, Any]
 @pytest.fixture
 def clients(classes: tuple[Any, Any], places: list[dict[str, Any]], protocol: int, decode: bool) -> Iterator[list[Any]]:
     """A client of Airwave and one of redis-server."""
-    made = [classes[0](**place, protocol=protocol, decode_responses=decode, db=DATABASE) for place in places]
+    options: dict[str, Any] = {"protocol": protocol, "decode_responses": decode, "db": DATABASE}
+    kind = classes[0]
+    ours = kind(**places[0], **options) if kind else airwave.connect(ENGINE, **options)
+    made = [ours, (kind or redis.Redis)(**places[1], **options)]
     yield made
     for client in made:
         client.close()
@@ -301,9 +309,11 @@ def test_awaited_methods_return_the_same(
     async def body() -> None:
         options = {"protocol": protocol, "decode_responses": decode, "db": DATABASE}
         async with asyncio.timeout(DEADLINE_S):
-            async with classes[1](**places[0], **options) as airwave, classes[1](**places[1], **options) as oracle:
+            kind = classes[1]
+            airwave_client = kind(**places[0], **options) if kind else airwave.asyncio.connect(ENGINE, **options)
+            async with airwave_client as one, (kind or redis.asyncio.Redis)(**places[1], **options) as oracle:
                 for each in CALLS[group]:
-                    ours, theirs = [await outcome_of_awaiting(client, each) for client in (airwave, oracle)]
+                    ours, theirs = [await outcome_of_awaiting(client, each) for client in (one, oracle)]
                     assert (each, ours) == (each, theirs)
 
     asyncio.run(body())
