@@ -4,7 +4,10 @@ A request needs a session to itself as long as it waits (XREAD with BLOCK), so e
 keeps for the next one. A line is a pipe whose client's end is here.
 """
 
+from typing import cast
+
 import hiredis
+from redis._parsers.base import BaseParser
 from redis.exceptions import ResponseError
 
 from airwave.command import Argv
@@ -56,7 +59,7 @@ class Line(Pipe):
 
     def __init__(self, node: LocalNode, db: int) -> None:
         self._wakeup = Wakeup()
-        self._reader = hiredis.Reader(replyError=ResponseError, notEnoughData=_NOT_ENOUGH)
+        self._reader = hiredis.Reader(replyError=BaseParser.parse_error, notEnoughData=_NOT_ENOUGH)
         with node.use() as broker:
             databases = broker.keyspace.databases
             if not 0 <= db < len(databases):
@@ -123,4 +126,4 @@ class Line(Pipe):
                 break
         if isinstance(reply, ResponseError):
             raise reply
-        return reply  # type: ignore[no-any-return]
+        return cast(Reply, reply)

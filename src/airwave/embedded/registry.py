@@ -69,11 +69,11 @@ class Address:
             ValueError: a directive is wrong.
         """
         settings = Settings()
-        try:
-            for name, value in self.directives.items():
+        for name, value in self.directives.items():
+            try:
                 settings.apply(name, value.split())
-        except SettingsError as error:
-            raise ValueError(f"{self.name}: {error}") from None
+            except (ValueError, SettingsError) as error:
+                raise ValueError(f"{self.name}: {name}={value}: {error}") from None
         return settings
 
 

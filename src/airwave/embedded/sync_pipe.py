@@ -25,10 +25,10 @@ class SyncPipe(Pipe):
         Args:
             timeout: seconds; None: for ever.
         """
-        if self.inbox:
-            return True
         if self.node.forked:
             self.node.check()
+        if self.inbox:
+            return True
         return self._wakeup.wait(lambda: bool(self.inbox) or self.ended or self.closed, timeout)
 
     def hang_up(self) -> None:
@@ -67,7 +67,7 @@ class PipeSocket:
             BlockingIOError: nothing is there, and the timeout is 0.
         """
         pipe = self._pipe
-        if not self._rest and not pipe.inbox and not self._await():
+        if not self._rest and not self._await():
             return 0
         room = len(buffer)
         filled = 0
