@@ -56,7 +56,8 @@ class Keeper:
     def start(self) -> None:
         """Start the threads."""
         for name, run in (("airwave-sync", self._sync_loop), ("airwave-checkpoint", self._checkpoint_loop)):
-            thread = threading.Thread(target=run, name=name)
+            # As daemons they last as long as other threads that write, and never keep the interpreter from ending.
+            thread = threading.Thread(target=run, name=name, daemon=True)
             thread.start()
             self._threads.append(thread)
 
@@ -106,7 +107,7 @@ class Keeper:
             os.close(file)
 
     def _sync_loop(self) -> None:
-        while not self._ends():
+        while not self._closed.is_set():
             if not self._syncing.wait(SYNC_S):
                 continue
             if self.unsynced and not self._closed.is_set():
@@ -115,9 +116,6 @@ class Keeper:
                 except OSError as error:
                     self._failed(reason_of(error))
             self._closed.wait(SYNC_S)
-
-    def _ends(self) -> bool:
-        return self._closed.is_set() or not threading.main_thread().is_alive()
 
     # --- checkpoints ------------------------------------------------------------------------------------------------
 
@@ -142,7 +140,7 @@ class Keeper:
         with contextlib.suppress(OSError, AttributeError):  # per thread on Linux only
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), CHECKPOINT_NICE)
         db: sqlite3.Connection | None = None
-        while not self._ends():
+        while not self._closed.is_set():
             if not self._wanted.wait(SYNC_S):
                 continue
             self._wanted.clear()

@@ -122,7 +122,7 @@ class Residence:
         if wanted:
             self._asked.update(wanted)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._read_orders, name="airwave-reader")
+                self._thread = threading.Thread(target=self._read_orders, name="airwave-reader", daemon=True)
                 self._thread.start()
             self._orders.put(wanted)
         raise Cold
@@ -152,12 +152,7 @@ class Residence:
         assert self._call_soon is not None
         db: sqlite3.Connection | None = None
         while True:
-            try:
-                chunks = self._orders.get(timeout=1)
-            except queue.Empty:
-                if threading.main_thread().is_alive():
-                    continue
-                chunks = None  # the interpreter ends, and nobody closed the journal
+            chunks = self._orders.get()
             if chunks is None:
                 break
             try:
