@@ -20,6 +20,8 @@ from airwave.embedded.sync_pipe import PipeSocket
 # What a library may give that has a server in mind; there is no address here.
 _OF_SOCKETS = ("host", "port", "path", "socket_keepalive", "socket_keepalive_options", "socket_type")
 
+_CLOSED = "Connection closed by server."  # redis-py's words
+
 
 def pool_options(url: str, connection_class: type, options: dict[str, Any]) -> dict[str, Any]:
     """What a connection pool is to be given for an engine; as with redis-py, the URL's options win.
@@ -75,7 +77,7 @@ class EmbeddedConnection(AbstractConnection):
             return False
         if sock.at_end:
             self.disconnect()  # type: ignore[no-untyped-call]
-            raise exceptions.ConnectionError("Connection closed by server.")
+            raise exceptions.ConnectionError(_CLOSED)
         return True
 
 
@@ -96,6 +98,13 @@ class AsyncEmbeddedConnection(AbstractAsyncConnection):
         pipe = AsyncPipe(self.engine)
         self._reader = pipe.reader
         self._writer = pipe.writer  # type: ignore[assignment]
+
+    async def can_read(self) -> bool:
+        """See redis-py; its pools mistake the end for something to read, and hand out a dead connection."""
+        if self._reader is not None and self._reader.at_eof():
+            await self.disconnect(nowait=True)
+            raise exceptions.ConnectionError(_CLOSED)
+        return await super().can_read()
 
     def _host_error(self) -> str:
         return self.engine

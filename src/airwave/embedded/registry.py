@@ -26,7 +26,7 @@ from redis import connection as redis_connection
 from redis.connection import parse_url
 
 from airwave.embedded.node import EmbeddedError, LocalNode
-from airwave.settings import Settings, SettingsError
+from airwave.settings import Settings
 
 SCHEMES = ("memory://", "file://")
 _OF_SERVERS = ("redis://", "rediss://", "unix://")
@@ -71,8 +71,8 @@ class Address:
         settings = Settings()
         for name, value in self.directives.items():
             try:
-                settings.apply(name, value.split())
-            except (ValueError, SettingsError) as error:
+                settings.apply(name, [value])
+            except ValueError as error:
                 raise ValueError(f"{self.name}: {name}={value}: {error}") from None
         return settings
 
