@@ -19,7 +19,7 @@ from airwave.embedded import AsyncEmbeddedConnection, EmbeddedConnection
 def test_a_pool_of_them(url: str) -> None:
     for kind in (redis.ConnectionPool, redis.BlockingConnectionPool):
         pool = kind(connection_class=EmbeddedConnection, engine=url, max_connections=2, decode_responses=True)
-        with pool, redis.Redis(connection_pool=pool) as client:
+        with redis.Redis.from_pool(pool) as client:
             client.set("a", "1")
             assert client.get("a") == "1"
             assert repr(pool.get_connection()).endswith(f"EmbeddedConnection(engine={url},db=0)>")

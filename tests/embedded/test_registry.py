@@ -43,7 +43,7 @@ def test_a_link_to_a_directory_is_that_directory(tmp_path: Path) -> None:
 
 def test_options_and_directives_of_a_query() -> None:
     address = parse(
-        "memory://u%3A:p%40@x?db=2&client_name=a%26b&protocol=3&databases=32&notify-keyspace-events=KEA"
+        "memory://u%3A:p%40@x?db=2&client_name=a%26b&socket_timeout=1&databases=32&notify-keyspace-events=KEA"
         "&client_output_buffer_limit=normal+1mb+1mb+10"
     )
     assert address.directives == {
@@ -54,7 +54,7 @@ def test_options_and_directives_of_a_query() -> None:
     assert address.options == {
         "db": 2,
         "client_name": "a&b",
-        "protocol": 3,
+        "socket_timeout": 1.0,
         "username": "u:",
         "password": "p@",
     }

@@ -63,6 +63,9 @@ class EmbeddedConnection(AbstractConnection):
     def _host_error(self) -> str:
         return self.engine
 
+    def activate_maint_notifications_handling_if_enabled(self, check_health: bool = True) -> None:
+        """See redis-py, which from version 7 on lets clouds tell that an address is going to move; 7 insists."""
+
     def can_read(self, timeout: float = 0) -> bool:
         """See redis-py, whose parser with hiredis would poll a file descriptor."""
         parser = self._parser
