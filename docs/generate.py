@@ -88,7 +88,7 @@ _COMMANDS_INTRODUCTION = """\
 
 Every command of this version. Replies, errors and names are those of Redis; where something differs, `Differs` says so.
 What Redis has and Airwave has not is on the page about [compatibility](compatibility.md). `Since` is the version of
-Redis that brought the command. `redis-cli` shows the same texts: `COMMAND DOCS publish`.
+Redis that brought the command; for Airwave's own (XSCHEDULE, XSCHEDULED, XUNSCHEDULE) it is one of Airwave. `redis-cli` shows the same texts: `COMMAND DOCS publish`.
 """
 
 _GROUPS = {

@@ -90,7 +90,7 @@ class Command:
     @property
     def uses_keys(self) -> bool:
         """Whether it reads or changes keys; EXEC does through the commands that it runs."""
-        return self.group in ("stream", "generic", "string") or self.name in ("exec", "flushall", "flushdb", "dbsize")
+        return self.group in ("stream", "generic", "string") or self.name in ("exec", "flushall", "flushdb", "dbsize", "swapdb")
 
     @property
     def pauses_with_writes(self) -> bool:

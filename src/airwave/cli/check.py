@@ -65,6 +65,7 @@ def found(report: Report) -> list[str]:
         f"format {report.version}, {size(report.file_bytes)}, of which {size(report.free_bytes)} free",
         f"{report.keys:,} key(s): {report.streams:,} stream(s), {report.strings:,} string(s)",
         f"{report.entries:,} entries, {size(report.entries_bytes)}, in {report.chunks:,} chunk(s)",
+        f"{report.scheduled:,} scheduled entries",
         f"{report.groups:,} group(s), {report.consumers:,} consumer(s), {report.pending:,} pending",
         f"{report.journal_rows:,} journal row(s), {report.rubbish:,} chunk(s) to be deleted",
     ]
