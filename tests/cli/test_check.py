@@ -21,17 +21,19 @@ def durable(make_server):
     pipeline.execute()
     server.client.xgroup_create("s", "g", "0")
     server.client.xreadgroup("g", "me", {"s": ">"}, count=5)
+    server.client.execute_command("XSCHEDULE", "s", "IN", 3_600_000, "ID", "later", "n", 300)
     return server
 
 
 def test_it_says_what_is_there_while_a_server_uses_it(durable, tmp_path):
     done = airwave("check", str(tmp_path))
     lines = done.stdout.splitlines()
-    assert lines[0].startswith("format 1, ")
+    assert lines[0].startswith("format 2, ")
     assert lines[1] == "2 key(s): 1 stream(s), 1 string(s)"
     assert re.fullmatch(r"300 entries, [\d.]+ KB, in \d chunk\(s\)", lines[2])
-    assert lines[3] == "1 group(s), 1 consumer(s), 5 pending"
-    assert lines[5:] == ["No damage found."]
+    assert lines[3] == "1 scheduled entries"
+    assert lines[4] == "1 group(s), 1 consumer(s), 5 pending"
+    assert lines[6:] == ["No damage found."]
     assert (done.stderr, done.returncode) == ("", 0)
     assert durable.client.xlen("s") == 300
 
