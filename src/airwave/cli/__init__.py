@@ -13,6 +13,7 @@ import typer
 from airwave.cli.backup import backup
 from airwave.cli.bench import bench
 from airwave.cli.check import check
+from airwave.cli.dead import dead
 from airwave.cli.demo import demo
 from airwave.cli.escape import printable
 from airwave.cli.failure import Failure
@@ -25,6 +26,7 @@ from airwave.cli.serve import is_directive, serve
 from airwave.cli.streams import streams
 from airwave.cli.sub import sub
 from airwave.cli.tail import tail
+from airwave.cli.worker import worker
 from airwave.version import REDIS_VERSION, __version__
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
@@ -60,6 +62,8 @@ app.command()(pub)
 app.command()(sub)
 app.command()(streams)
 app.command()(tail)
+app.command()(worker)
+app.command()(dead)
 app.command()(ping)
 app.command()(check)
 app.command()(backup)
