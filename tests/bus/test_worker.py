@@ -9,6 +9,7 @@ import redis
 
 from airwave.bus.backoff import constant
 from airwave.bus.dead import list_dead, retry_dead
+from airwave.bus.delay import list_delayed
 from airwave.bus.payload import PayloadError
 from airwave.bus.sending import send
 
@@ -448,4 +449,28 @@ def test_values_out_of_range_are_refused(memory_url, options):
             with pytest.raises(ValueError, match="must be"):
                 make(client, "orders", Calls(), **options)
 
+    run(main())
+
+
+@pytest.mark.parametrize("place", ["airwave", "redis"])
+def test_both_protocols(place, protocol, request):
+    async def main():
+        stream, calls = new_stream(), Calls(bad=ValueError())
+        async with connected(url) as client:
+            await send(client, stream, b"left")
+            await delivered_to(client, stream, "ghost")
+            options = {"claim_after": 0.02, "gone_after": 0.02, "retries": 1, "backoff": constant(0.01)}
+            async with working(client, stream, calls, **options) as worker:
+                await send(client, stream, b"bad")
+                await send(client, stream, b"later", delay=0.01)
+                await send(client, stream, b"never", delay=3600)
+                await until(lambda: worker.stats.handled == 2 and worker.stats.dead == 1)
+                assert sorted(calls.made) == [("bad", 1), ("bad", 2), ("later", 1), ("left", 2)]
+                assert [each.data for each in await list_delayed(client, stream)] == [b"never"]
+                while len(await client.xinfo_consumers(stream, GROUP)) > 1:  # the ghost is removed
+                    await asyncio.sleep(0.001)
+            assert await retry_dead(client, stream) == 1
+
+    server = f"unix://{request.getfixturevalue('redis_path')}"
+    url = (server if place == "redis" else request.getfixturevalue("airwave_node").url) + f"?protocol={protocol}"
     run(main())
