@@ -16,9 +16,10 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
+from typing import TypeVar
 
 from airwave import commands  # noqa: F401  (fills the table of commands)
-from airwave.bench import report
+from airwave.bench import library, report
 from airwave.bench.errors import BenchError
 from airwave.command import CATEGORIES, COMMANDS, FLAGS, Command
 from airwave.settings import Setting, Settings
@@ -26,14 +27,17 @@ from airwave.settings import Setting, Settings
 ROOT = Path(__file__).parent.parent
 RESULTS = Path("bench/results/pubsub.json")
 STREAMS_RESULTS = Path("bench/results/streams.json")
+LIBRARY_RESULTS = Path("bench/results/library.json")
 LIBRARIES = Path("tests/compat/libraries/results.json")
 
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 STREAMS_BEGIN, STREAMS_END = "<!-- bench:streams:begin -->", "<!-- bench:streams:end -->"
+LIBRARY_BEGIN, LIBRARY_END = "<!-- bench:library:begin -->", "<!-- bench:library:end -->"
 LIBRARIES_BEGIN, LIBRARIES_END = "<!-- libraries:begin -->", "<!-- libraries:end -->"
 
 Page = Callable[[str], str]
 Results = dict[Path, report.Result | None]
+T = TypeVar("T")
 
 _LABEL = "(?:Reply|Cost|Source): "
 
@@ -88,7 +92,8 @@ _COMMANDS_INTRODUCTION = """\
 
 Every command of this version. Replies, errors and names are those of Redis; where something differs, `Differs` says so.
 What Redis has and Airwave has not is on the page about [compatibility](compatibility.md). `Since` is the version of
-Redis that brought the command; for Airwave's own (XSCHEDULE, XSCHEDULED, XUNSCHEDULE) it is one of Airwave. `redis-cli` shows the same texts: `COMMAND DOCS publish`.
+Redis that brought the command, or of Airwave for its own: XSCHEDULE, XSCHEDULED, XUNSCHEDULE. `redis-cli` shows the
+same texts: `COMMAND DOCS publish`.
 """
 
 _GROUPS = {
@@ -258,16 +263,35 @@ def _where(result: report.Result, kept: Path) -> str:
     )
 
 
-def with_bench(page: str, results: Results) -> str:
-    """`page` with the results between their marks; a page may leave out those of streams.
+def library_section(result: library.Library | None) -> str:
+    """What stands between the marks of the suite `library`: rates, targets, and where it was measured."""
+    if result is None:
+        return f"Nothing is measured yet: `make bench` writes {LIBRARY_RESULTS}, `make docs` puts it here.\n"
+    tables = []
+    for lines in (library.table(result), library.verdicts(result)):
+        rule = "|---|" + "---:|" * (len(lines[0]) - 1) + "\n"
+        tables.append(_table_row(lines[0]) + rule + "".join(map(_table_row, lines[1:])))
+    machine = result.machine
+    where = (
+        f"Medians of {result.rounds} rounds of {result.seconds:g} s each, interleaved; {result.date[:10]}; "
+        f"{machine['cpu']}, cores: {machine['cores']}, {machine['kernel']}, {machine['python']}; "
+        f"`{machine['command_line']}`. Every round is in `{LIBRARY_RESULTS}`.\n"
+    )
+    return "\n".join([*tables, where])
+
+
+def with_bench(page: str, results: Results, measured: library.Library | None = None) -> str:
+    """`page` with the results between their marks; a page may leave out those of streams and of the library.
 
     Raises:
         ValueError: it has no marks.
     """
     page = _between(page, BEGIN, END, bench_section(results[RESULTS]))
-    if STREAMS_BEGIN not in page:
-        return page
-    return _between(page, STREAMS_BEGIN, STREAMS_END, bench_section(results[STREAMS_RESULTS], STREAMS_RESULTS))
+    if STREAMS_BEGIN in page:
+        page = _between(page, STREAMS_BEGIN, STREAMS_END, bench_section(results[STREAMS_RESULTS], STREAMS_RESULTS))
+    if LIBRARY_BEGIN in page:
+        page = _between(page, LIBRARY_BEGIN, LIBRARY_END, library_section(measured))
+    return page
 
 
 # --- libraries --------------------------------------------------------------------------------------------------------
@@ -303,13 +327,14 @@ def pages(root: Path) -> dict[str, Page]:
     Raises:
         BenchError: kept results are not what `airwave bench` saves; the text begins with their path.
     """
-    results = {path: _kept(root / path) for path in (RESULTS, STREAMS_RESULTS)}
+    results = {path: _kept(root / path, report.from_json) for path in (RESULTS, STREAMS_RESULTS)}
+    measured = _kept(root / LIBRARY_RESULTS, library.from_json)
     return {
         "docs/settings.md": settings_page,
         "docs/commands.md": commands_page,
-        "docs/benchmarks.md": lambda page: with_bench(page, results),
+        "docs/benchmarks.md": lambda page: with_bench(page, results, measured),
         "docs/compatibility.md": lambda page: with_libraries(page, root / LIBRARIES),
-        "README.md": lambda page: with_bench(page, results),
+        "README.md": lambda page: with_bench(page, results, measured),
     }
 
 
@@ -321,11 +346,11 @@ def _between(page: str, begin: str, end: str, text: str) -> str:
     return f"{before}{begin}\n{text}{end}{after}"
 
 
-def _kept(path: Path) -> report.Result | None:
+def _kept(path: Path, read: Callable[[str], T]) -> T | None:
     if not path.exists():
         return None
     try:
-        return report.from_json(path.read_text(encoding="utf-8"))
+        return read(path.read_text(encoding="utf-8"))
     except BenchError as error:
         raise BenchError(f"{path}: {error}") from error
 
