@@ -16,7 +16,7 @@ from doc_examples import Block, Reader, blocks, commands, headings, links, make_
 from memory import FakeHost
 
 import airwave
-from airwave.bench import report
+from airwave.bench import library, report
 from airwave.bench.model import Metric, Sample
 from airwave.broker import Broker
 from airwave.command import all_commands
@@ -103,6 +103,17 @@ def result() -> report.Result:
         ],
         [report.Checked("flood", "order", {"published": 1000, "in_order": True, "passed": True})],
     )
+
+
+def test_the_suite_library_is_shown_with_its_targets() -> None:
+    assert generate["library_section"](None).startswith("Nothing is measured yet")
+    machine = dict.fromkeys(("cpu", "cores", "kernel", "python"), "?")
+    machine["command_line"] = "airwave bench --suite library"
+    rates = {"publish": {"engine": [900e3], "memory": [50e3]}}
+    text = generate["library_section"](library.Library("2026-11-24T04:00:00+00:00", machine, 1, 0.5, rates))
+    assert "| PUBLISH without subscribers | 900.0 k | 50.0 k |" in text
+    assert "| airwave.Engine to redis-py on memory://, PUBLISH | 18.00 | 10 | met |" in text
+    assert "Medians of 1 rounds of 0.5 s each" in text
 
 
 def test_the_benchmark_is_shown_with_ratios_targets_and_doubts() -> None:
