@@ -86,7 +86,7 @@ class Line(Pipe):
                 return False
             self._session.request(argv)
             node.settle()
-        if node.has_posted:
+        if node.posted:
             node.run_posted()
         return True
 

@@ -72,6 +72,7 @@ class LocalNode:
         closed: it has ended, and why; empty: it has not.
         forked: this process is a child of the one that the node belongs to.
         unusable: one of the two.
+        posted: what nobody has run yet; whoever lets go of the lock looks at it, and calls `run_posted`.
         entered: how often somebody began to use it.
 
     Raises:
@@ -93,7 +94,7 @@ class LocalNode:
         self.forked = False
         self.unusable = False
         self._changed = threading.Condition(self.lock)
-        self._posted: deque[Callable[[], None]] = deque()
+        self.posted: deque[Callable[[], None]] = deque()
         self._timers_ns: list[int] = []
         self._users = 0
         self._guests: set[Guest] = set()
@@ -182,7 +183,7 @@ class LocalNode:
             broker = self.broker
             while broker.awake:
                 broker.tick()
-        if self._posted:
+        if self.posted:
             self.run_posted()
 
     @contextlib.contextmanager
@@ -210,17 +211,12 @@ class LocalNode:
 
     def post(self, function: Callable[[], None]) -> None:
         """Have a function called with the lock held: now, or by who holds it. From any thread, at any time."""
-        self._posted.append(function)
+        self.posted.append(function)
         self.run_posted()
-
-    @property
-    def has_posted(self) -> bool:
-        """Whether something was posted that nobody has run yet; look at it after letting go of the lock."""
-        return bool(self._posted)
 
     def run_posted(self) -> None:
         """Call what was posted, unless somebody else will."""
-        while self._posted and not self.forked and not self.held():
+        while self.posted and not self.forked and not self.held():
             try:
                 if not self.lock.acquire(blocking=False):
                     return
@@ -230,8 +226,8 @@ class LocalNode:
                     self.lock.release()
 
     def _run_posted(self) -> None:
-        while self._posted:
-            function = self._posted.popleft()
+        while self.posted:
+            function = self.posted.popleft()
             try:
                 function()
                 self.settle()

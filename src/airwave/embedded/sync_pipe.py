@@ -27,9 +27,12 @@ class SyncPipe(Pipe):
         """
         if self.node.forked:
             self.node.check()
-        if self.inbox:
-            return True
-        return self._wakeup.wait(lambda: bool(self.inbox) or self.ended or self.closed, timeout)
+        if timeout == 0 or self.inbox:  # as pools ask, before each command
+            return self._is_ready()
+        return self._wakeup.wait(self._is_ready, timeout)
+
+    def _is_ready(self) -> bool:
+        return bool(self.inbox) or self.ended or self.closed
 
     def hang_up(self) -> None:
         """See `Pipe`; who reads in another thread is told."""

@@ -79,8 +79,9 @@ class Wakeup:
                     return
                 await future
             finally:
-                with contextlib.suppress(ValueError, IndexError):  # `wake` has taken it out, or is about to
-                    self._tasks.remove(future)
+                if not future.done() or future.cancelled():  # else `wake` has taken it out
+                    with contextlib.suppress(ValueError, IndexError):  # which it may do right now
+                        self._tasks.remove(future)
 
 
 def runs_here(loop: asyncio.AbstractEventLoop) -> bool:
