@@ -36,7 +36,7 @@ def test_a_worker_does_it_by_itself(url):
         async with connected(url) as client:
             await send(client, stream, b"x")
             await delivered_to(client, stream, "ghost")
-            async with working(client, stream, calls, claim_after=0.02, gone_after=0.02) as worker:
+            async with working(client, stream, calls, claim_after=0.1, gone_after=0.1) as worker:
                 await until(lambda: worker.stats.handled)
                 while await names(client, stream) != [worker.consumer]:
                     pass
@@ -50,11 +50,11 @@ def test_what_one_had_nevertheless_stays_pending_with_its_attempts(url):
         async with connected(url) as client:
             await send(client, stream, b"x")
             await delivered_to(client, stream, "asleep", times=2)
-            group = Group(raw(client), stream, GROUP, "me", claim_after_ms=20)
+            group = Group(raw(client), stream, GROUP, "me", claim_after_ms=100)
             await remove(group, "asleep")
             assert await names(client, stream) == ["me"]
             assert await pending(client, stream) == [("me", 2)]
-            async with working(client, stream, calls, claim_after=0.02) as worker:
+            async with working(client, stream, calls, claim_after=0.1) as worker:
                 await until(lambda: worker.stats.handled)
             assert calls.made == [("x", 3)]
 

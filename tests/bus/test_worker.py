@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 
 import pytest
@@ -192,7 +193,7 @@ def test_entries_of_dead_consumers_are_claimed(url):
         async with connected(url) as client:
             await send(client, stream, b"left")
             await delivered_to(client, stream, "ghost")
-            async with working(client, stream, calls, claim_after=0.02) as worker:
+            async with working(client, stream, calls, claim_after=0.1) as worker:
                 await until(lambda: worker.stats.handled)
                 assert calls.made == [("left", 2)]
                 assert worker.stats.claimed == 1
@@ -207,7 +208,7 @@ def test_deliveries_that_killed_the_process_count(url):
         async with connected(url) as client:
             await send(client, stream, b"poison")
             await delivered_to(client, stream, "ghost", times=3)
-            async with working(client, stream, calls, claim_after=0.02, retries=2) as worker:
+            async with working(client, stream, calls, claim_after=0.1, retries=2) as worker:
                 await until(lambda: worker.stats.dead)
                 await nothing_pending(client, stream)
             assert calls.made == []
@@ -245,6 +246,27 @@ def test_an_entry_that_another_has_claimed_is_left_to_it(url, caplog):
 
     with caplog.at_level(logging.WARNING, "airwave.bus"):
         run(main())
+
+
+def test_an_entry_that_was_claimed_from_ourselves_is_not_delivered_once_more(url, caplog):
+    async def main():
+        stream, go = new_stream(), asyncio.Event()
+        calls = Calls(slow=go.wait)
+        async with connected(url) as client, working(client, stream, calls, retries=0) as worker:
+            entry_id = await send(client, stream, b"slow")
+            await until(lambda: calls.made)
+            # As a read of its own does when the event loop stood still for longer than `claim_after`.
+            await client.xclaim(stream, GROUP, worker.consumer, 0, [entry_id])
+            assert await pending(client, stream) == [(worker.consumer, 2)]
+            await worker._begin(dataclasses.replace(calls.entries[0], attempts=2))
+            assert await pending(client, stream) == [(worker.consumer, 1)]
+            go.set()
+            await until(lambda: worker.stats.handled)
+            assert calls.made == [("slow", 1)]
+            assert worker.stats.claimed == 0
+
+    run(main())
+    assert "although it is being handled" in caplog.text
 
 
 def test_only_the_group_that_failed_gets_an_entry_again(url):
@@ -396,7 +418,7 @@ def test_entries_that_were_deleted_before_they_were_handled_are_told(url, caplog
             entry_id = await send(client, stream, b"gone")
             await delivered_to(client, stream, "ghost")
             await client.xdel(stream, entry_id)
-            async with working(client, stream, calls, claim_after=0.02) as worker:
+            async with working(client, stream, calls, claim_after=0.1) as worker:
                 await until(lambda: worker.stats.deleted)
                 assert await pending(client, stream) == []
                 assert calls.made == []
@@ -459,7 +481,7 @@ def test_both_protocols(place, protocol, request):
         async with connected(url) as client:
             await send(client, stream, b"left")
             await delivered_to(client, stream, "ghost")
-            options = {"claim_after": 0.02, "gone_after": 0.02, "retries": 1, "backoff": constant(0.01)}
+            options = {"claim_after": 0.1, "gone_after": 0.1, "retries": 1, "backoff": constant(0.01)}
             async with working(client, stream, calls, **options) as worker:
                 await send(client, stream, b"bad")
                 await send(client, stream, b"later", delay=0.01)

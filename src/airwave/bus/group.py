@@ -76,7 +76,8 @@ class Group:
             self._deleted += len(deleted[0]) if deleted else 0
             if found := [row for row in rows if row and row[1]]:  # Redis 6.2 gives a null for what was deleted
                 counts = await self._counts([row[0] for row in found])
-                return [self._entry(row[0], row[1], counts.get(row[0], 1)) for row in found]
+                # One without a count was acknowledged meanwhile, by a handler whose heartbeat was late.
+                return [self._entry(row[0], row[1], counts[row[0]]) for row in found if row[0] in counts]
             if self._cursor == b"0-0":
                 break
         return []
@@ -145,6 +146,10 @@ class Group:
         await self._each(
             [self._seem_idle(each, self.claim_after_ms, "RETRYCOUNT", count - 1) for each, count in counts.items()]
         )
+
+    async def uncount(self, entry: Entry) -> None:
+        """Take back that an entry was delivered once more: it was taken from this very consumer, which still has it."""
+        await self.client.execute_command(*self._seem_idle(entry.id, 0, "RETRYCOUNT", entry.attempts - 1))
 
     async def ack(self, ids: Collection[str]) -> None:
         """Entries are done with."""

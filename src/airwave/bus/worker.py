@@ -240,13 +240,14 @@ class Worker:
         now_s = time.monotonic()
         for entry_id in self._retries.due(now_s, self._free):
             entry = await self._group.take(entry_id)
-            self._retries.discard(entry_id)
-            if entry is not None:
-                self._begin(entry)
+            if entry is None:
+                self._retries.discard(entry_id)
+            else:
+                await self._begin(entry)
         if self._free and not self._group.features.claim and now_s >= self._sweep_at_s:
             entries = await self._group.sweep(self._free)
             for entry in entries:
-                self._begin_claimed(entry)
+                await self._begin(entry)
             pause_s = min(SWEEP_S_MAX, self._group.claim_after_ms / 4000)
             self._sweep_at_s = now_s if entries else now_s + pause_s
         next_s = min(now_s + BLOCK_S_MAX, self._retries.next_due_s() or now_s + BLOCK_S_MAX)
@@ -259,7 +260,7 @@ class Worker:
         self._wakes_at_s = next_s
         block_ms = max(1, int((next_s - now_s) * 1000))
         for entry in await self._group.read(self._reader, self._free, block_ms):
-            self._begin_claimed(entry) if entry.attempts > 1 else self._begin(entry)
+            await self._begin(entry)
 
     @property
     def _free(self) -> int:
@@ -282,16 +283,15 @@ class Worker:
 
     # --- an entry ---------------------------------------------------------------------------------------------------
 
-    def _begin_claimed(self, entry: Entry) -> None:
-        if entry.id not in self._retries and entry.id not in self._running:
-            self._stats.claimed += 1
-        self._begin(entry)
-
-    def _begin(self, entry: Entry) -> None:
-        self._retries.discard(entry.id)
-        if entry.id in self._running:  # the heartbeat was late, and it was claimed from ourselves
+    async def _begin(self, entry: Entry) -> None:
+        if entry.id in self._running:
+            # The event loop stood still for so long that the heartbeat was late, and a read of ours claimed the entry.
             log.warning("entry was claimed although it is being handled: %s id=%s", self._name, entry.id)
+            await self._group.uncount(entry)
             return
+        if entry.attempts > 1 and entry.id not in self._retries:
+            self._stats.claimed += 1
+        self._retries.discard(entry.id)
         task = self._running[entry.id] = asyncio.create_task(self._work(entry))
         task.add_done_callback(lambda _: self._end(entry.id))
 
