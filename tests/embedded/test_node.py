@@ -106,7 +106,7 @@ def test_a_collector_that_comes_at_any_time(url: str) -> None:
 
     def work(number: int) -> None:
         try:
-            for turn in range(60):
+            for turn in range(30):
                 client = airwave.connect(url)
                 pubsub = client.pubsub()
                 pubsub.subscribe(f"c{number}")

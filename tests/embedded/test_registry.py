@@ -240,6 +240,15 @@ os._exit(0)
 
 def test_the_interpreter_ends_with_everything_open(run: Run, tmp_path: Path) -> None:
     program = f"""
+import atexit
+@atexit.register
+def still_there():  # behind the end of the engines on disk
+    try:
+        engine.execute("PING")
+    except airwave.EmbeddedError as error:
+        assert str(error).endswith("/more was closed: the interpreter ends")
+        client.publish("news", "in memory all goes on")
+        print("well")
 import threading, airwave
 client = airwave.connect("memory://x")
 stored = airwave.connect("file://{tmp_path}/data")
@@ -260,7 +269,13 @@ while not client.publish("news", "x") or stored.info("clients")["blocked_clients
 for number in range(1000):
     stored.set(f"k{{number}}", number)
     engine.xadd("s", {{"n": number}})
-print("well")
+def go_on():
+    while True:
+        engine.publish("news", "x")
+        airwave.connect(engine.url).incr("n")
+threading.Thread(target=go_on, daemon=True).start()
+while not engine.execute("GET", "n"):
+    pass
 """
     assert run(program) == "well\n"
     with airwave.connect(f"file://{tmp_path}/data") as client:

@@ -93,6 +93,7 @@ class LocalNode:
         self.closed = ""
         self.forked = False
         self.unusable = False
+        self._at_exit = False
         self._changed = threading.Condition(self.lock)
         self.posted: deque[Callable[[], None]] = deque()
         self._timers_ns: list[int] = []
@@ -139,6 +140,8 @@ class LocalNode:
                 f"{self.url} is in the process this one was forked from (pid {self._host.pid}), and cannot be shared: "
                 "use airwave.Server for several processes, or another name"
             )
+        if self._at_exit:
+            self.lock.acquire()  # which only the main thread gets; see `close_at_exit`
         if self.closed:
             raise EmbeddedError(f"{self.url} {self.closed}")
         if self.held():
@@ -319,6 +322,7 @@ class LocalNode:
         if not self.closed:
             self.settle()
             self.broker.commit()
+            self._at_exit = True
             self.closed = "was closed: the interpreter ends"
             self.unusable = True
             self._journal.close()

@@ -159,6 +159,8 @@ def opened(url: str) -> Iterator[LocalNode]:
     address = parse(url)
     while True:
         node = _find(address)
+        if node.forked or node.held():
+            node.check()
         try:
             with node.lock:
                 if node.closed:
@@ -176,8 +178,6 @@ def _find(address: Address) -> LocalNode:
         if node is None:
             node = LocalNode(address.name, address.settings(), address.folder, _forget)
             _nodes[address.name] = node
-        elif not node.closed or node.held():
-            node.check()
         return node
 
 
