@@ -1,10 +1,12 @@
 """Caches without a server, under a clock of the test's own, and URLs of real servers."""
 
 import itertools
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from live import wait_for
 
 from airwave.cache import Cache
 
@@ -79,3 +81,13 @@ def url(request: pytest.FixtureRequest) -> str:
         return "memory://cache-tests"
     address = request.getfixturevalue(request.param).address
     return f"unix://{address}" if isinstance(address, str) else f"redis://{address[0]}:{address[1]}"
+
+
+def cache_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "airwave-cache"]
+
+
+@pytest.fixture
+def no_thread_is_left() -> Iterator[None]:
+    yield
+    wait_for(lambda: not cache_threads(), "the threads to end")
