@@ -193,7 +193,7 @@ def test_a_handler_that_stops_its_lane_does_not_wait_for_itself() -> None:
 
         async def handle(item: int) -> None:
             del item
-            await lane.stop(late())
+            await lane.stop(late(), asyncio.current_task())
             stopped.set()
 
         async def recovered(dropped: int) -> None:

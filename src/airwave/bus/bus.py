@@ -7,26 +7,23 @@ and `sending`.
 """
 
 import asyncio
-import functools
 import logging
-import signal
-import sys
-import threading
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
+from types import UnionType
 from typing import Any, Literal, Self, TypeVar, overload
 
 import redis.asyncio
 
-import airwave.asyncio
 from airwave.bus.backoff import Backoff
+from airwave.bus.client import LoopClient
 from airwave.bus.entry import Entry
 from airwave.bus.events import Events, EventStats
 from airwave.bus.handler import Handler
 from airwave.bus.hooks import Failure, Gap, Hooks, Message
 from airwave.bus.lane import WhenFull
+from airwave.bus.main import run
 from airwave.bus.payload import encode
 from airwave.bus.requests import Requests, Responder
 from airwave.bus.sending import send
@@ -75,12 +72,7 @@ class Bus:
     def __init__(
         self, url: str | None = None, *, client: redis.asyncio.Redis | None = None, grace: float = 30.0, **options: Any
     ) -> None:
-        if client is not None and (url is not None or options):
-            raise TypeError("Bus takes a URL with options, or a client; not both")
-        self._connect = functools.partial(airwave.asyncio.connect, url or "memory://", **options)
-        self._own = client is None
-        self._client = client
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._client = LoopClient(url, client, options)
         self._grace = grace
         self._state: Literal["made", "starting", "running", "stopping"] = "made"
         self._errors, self._gaps = Hooks("on_error"), Hooks("on_gap")
@@ -247,19 +239,7 @@ class Bus:
         Raises:
             RuntimeError: there is no running event loop, or it is not the one that the bus has been used in.
         """
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            raise RuntimeError("a bus is used inside a running event loop: await its methods in async code") from None
-        if self._loop is None:
-            self._loop = loop
-        elif self._loop is not loop:
-            raise RuntimeError(
-                "this bus has been used in another event loop: make one for each, or await its stop() there first"
-            )
-        if self._client is None:
-            self._client = self._connect()
-        return self._client
+        return self._client.get()
 
     async def publish(self, channel: str, payload: Any) -> int:
         """Post a message.
@@ -308,7 +288,9 @@ class Bus:
     @overload
     async def request(self, channel: str, payload: Any, *, timeout: float = 5.0, result: type[T]) -> T: ...
     @overload
-    async def request(self, channel: str, payload: Any, *, timeout: float = 5.0, result: Any = None) -> Any: ...
+    async def request(
+        self, channel: str, payload: Any, *, timeout: float = 5.0, result: UnionType | None = None
+    ) -> Any: ...
     async def request(self, channel: str, payload: Any, *, timeout: float = 5.0, result: Any = None) -> Any:
         """Ask whoever has a `reply` handler for a channel, and wait for the first reply.
 
@@ -365,20 +347,36 @@ class Bus:
         """
         if self._state in ("starting", "stopping"):
             raise RuntimeError(f"the bus is {self._state}: wait for that first")
+        if self._client.is_orphaned:
+            self._abandon()
+            return
+        self._client.check_loop()
         await self._end(self._grace if grace is None else grace)
 
     async def _end(self, grace: float) -> None:
         self._state = "stopping"
         try:
             deadline = asyncio.get_running_loop().time() + grace
-            await asyncio.gather(self._events.stop(deadline), *[worker.stop(grace) for worker in self._workers])
+            caller = asyncio.current_task()  # a handler may stop the bus: nobody waits for it then
+            stopping = [self._events.stop(deadline, caller), *[worker.stop(grace) for worker in self._workers]]
+            results = await asyncio.gather(*stopping, return_exceptions=True)
             await self._requests.stop()
+            for result in results:
+                if isinstance(result, BaseException):
+                    raise result
         finally:
-            if self._own and self._client is not None:
-                client, self._client = self._client, None
-                await client.aclose()
-            self._loop = None
+            self._requests = Requests()
             self._state = "made"
+            await self._client.close()
+
+    def _abandon(self) -> None:
+        """Forget what was left in an event loop that is no more. The tasks ended with it."""
+        logger.warning("the event loop of the bus was closed before the bus was stopped")
+        self._events.abandon()
+        self._workers = []
+        self._requests = Requests()
+        self._client.forget()
+        self._state = "made"
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -394,29 +392,4 @@ class Bus:
             RuntimeError: not in the main thread, or an event loop runs here already.
             redis.RedisError: the server cannot be reached at the start.
         """
-        if threading.current_thread() is not threading.main_thread():
-            raise RuntimeError(
-                "bus.run() handles signals and belongs into the main thread: use start() and stop() here"
-            )
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(self._run())
-
-    async def _run(self) -> None:
-        told = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        async with self:
-            with ExitStack() as handlers:
-                for number in signal.SIGINT, signal.SIGTERM:
-                    loop.add_signal_handler(number, told.set)
-                    handlers.callback(loop.remove_signal_handler, number)
-                logger.info("the bus runs; SIGINT or SIGTERM stops it")
-                await told.wait()
-            logger.info("the bus stops: handlers have %g s to finish", self._grace)
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
-    if sys.platform == "win32":
-        return asyncio.new_event_loop
-    import uvloop  # noqa: PLC0415  (there is none on Windows)
-
-    return uvloop.new_event_loop
+        run(self)

@@ -133,12 +133,22 @@ class Events:
             await subscriber.start()
             self._subscriber = subscriber
 
-    async def stop(self, deadline: float) -> None:
-        """Read no more, and let what waits be handled until a time of the loop's clock."""
+    async def stop(self, deadline: float, caller: asyncio.Task[Any] | None = None) -> None:
+        """Read no more, and let what waits be handled until a time of the loop's clock.
+
+        Args:
+            caller: if this is a task of a handler it is not waited for.
+        """
         if self._subscriber is not None:
             await self._subscriber.stop()
             self._subscriber = None
-        await asyncio.gather(*[listener.lane.stop(deadline) for listener in self._listeners])
+        await asyncio.gather(*[listener.lane.stop(deadline, caller) for listener in self._listeners])
+
+    def abandon(self) -> None:
+        """Forget what was left in an event loop that is no more; messages that waited count as dropped."""
+        self._subscriber = None
+        for listener in self._listeners:
+            listener.lane.abandon()
 
     # --- what the subscriber calls ------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Generic, Literal, TypeVar, get_args
+from typing import Any, Generic, Literal, TypeVar, get_args
 
 from airwave.bus.tasks import cancel
 
@@ -97,10 +97,14 @@ class Lane(Generic[T]):
         if len(self._tasks) < self._concurrency:
             self._tasks.add(asyncio.create_task(self._work(), name=f"airwave.bus {self.name}"))
 
-    async def stop(self, deadline: float) -> None:
-        """Let what waits be handled until a time of the loop's clock, then cancel. Nothing may be put any more."""
+    async def stop(self, deadline: float, caller: asyncio.Task[Any] | None = None) -> None:
+        """Let what waits be handled until a time of the loop's clock, then cancel. Nothing may be put any more.
+
+        Args:
+            caller: not waited for and not cancelled; None: all are.
+        """
         loop = asyncio.get_running_loop()
-        tasks = self._tasks - {asyncio.current_task()}  # a handler may stop the bus: it does not wait for itself
+        tasks = {task for task in self._tasks if task is not caller}
         late = (await asyncio.wait(tasks, timeout=max(deadline - loop.time(), 0)))[1] if tasks else set()
         unhandled = len(self._waiting)
         self._waiting.clear()  # first: a handler that swallows its cancellation must not begin with the next
@@ -111,6 +115,14 @@ class Lane(Generic[T]):
                 "%s: stopped before it was done: %d cancelled, %d never begun", self.name, len(late), unhandled
             )
         self.dropped += len(late) + unhandled
+        self._room = asyncio.Event()  # it belongs to this event loop; the lane may be used in another one next
+
+    def abandon(self) -> None:
+        """Forget what was left in an event loop that is no more."""
+        self.dropped += len(self._waiting)
+        self._waiting.clear()
+        self._tasks.clear()
+        self._room = asyncio.Event()
 
     # --- what it does -------------------------------------------------------------------------------------------------
 
