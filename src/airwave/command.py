@@ -90,7 +90,8 @@ class Command:
     @property
     def uses_keys(self) -> bool:
         """Whether it reads or changes keys; EXEC does through the commands that it runs."""
-        return self.group in ("stream", "generic", "string") or self.name in ("exec", "flushall", "flushdb", "dbsize", "swapdb")
+        others = ("exec", "flushall", "flushdb", "dbsize", "swapdb")
+        return self.group in ("stream", "generic", "string") or self.name in others
 
     @property
     def pauses_with_writes(self) -> bool:

@@ -1,5 +1,7 @@
 """`airwave.connect`: a redis-py client by URL. (A module of that name would hide the function.)"""
 
+# ruff: noqa: PLC0415 (the engine is imported when it is used: a client of a server does without)
+
 from collections.abc import Callable
 from typing import Any
 
@@ -8,7 +10,7 @@ import redis.asyncio
 import redis.asyncio.connection
 import redis.connection
 
-from airwave.embedded import AsyncEmbeddedConnection, EmbeddedConnection, is_local, of_server, pool_options
+from airwave.urls import is_embedded, of_server
 
 
 def connect(url: str = "memory://", **options: Any) -> redis.Redis:
@@ -23,8 +25,10 @@ def connect(url: str = "memory://", **options: Any) -> redis.Redis:
     Raises:
         ValueError: the URL is wrong.
     """
-    if not is_local(url):
+    if not is_embedded(url):
         return redis.Redis.from_url(of_server(url), **options)
+    from airwave.embedded import EmbeddedConnection, pool_options
+
     single = options.pop("single_connection_client", False)
     pool = redis.ConnectionPool(**pool_options(url, EmbeddedConnection, options))
     client = redis.Redis(connection_pool=pool, single_connection_client=single)
@@ -41,6 +45,8 @@ def register_url_schemes() -> Callable[[], None]:
     Returns:
         A function that undoes it.
     """
+    from airwave.embedded import AsyncEmbeddedConnection, EmbeddedConnection
+
     lessons = [
         _Lesson.of(redis.connection, EmbeddedConnection),
         _Lesson.of(redis.asyncio.connection, AsyncEmbeddedConnection),
@@ -62,9 +68,10 @@ class _Lesson:
         self._module = module
         self._teachers = 0
         self._original = original = module.parse_url
+        from airwave.embedded import pool_options
 
         def parse_url(url: str) -> Any:
-            return pool_options(url, connection_class, {}) if is_local(url) else original(url)
+            return pool_options(url, connection_class, {}) if is_embedded(url) else original(url)
 
         self._taught = module.parse_url = parse_url
 

@@ -11,7 +11,8 @@ import redis
 from live import DEADLINE_S
 
 import airwave
-from airwave.embedded.registry import is_local, parse
+from airwave.embedded.registry import parse
+from airwave.urls import is_embedded
 from embedded.conftest import Run
 
 # --- URLs -------------------------------------------------------------------------------------------------------------
@@ -31,7 +32,7 @@ from embedded.conftest import Run
     ],
 )
 def test_names(url: str, name: str) -> None:
-    assert is_local(url)
+    assert is_embedded(url)
     assert parse(url).name == name
 
 

@@ -9,7 +9,7 @@ from airwave.embedded.connections import AsyncEmbeddedConnection, EmbeddedConnec
 from airwave.embedded.engine import Engine
 from airwave.embedded.message import Entry, Message
 from airwave.embedded.node import EmbeddedError
-from airwave.embedded.registry import close, is_local, of_server
+from airwave.embedded.registry import close
 from airwave.embedded.subscription import SlowSubscriberError, Subscription
 
 __all__ = [
@@ -22,7 +22,5 @@ __all__ = [
     "SlowSubscriberError",
     "Subscription",
     "close",
-    "is_local",
-    "of_server",
     "pool_options",
 ]

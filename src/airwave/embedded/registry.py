@@ -28,9 +28,6 @@ from redis.connection import parse_url
 from airwave.embedded.node import EmbeddedError, LocalNode
 from airwave.settings import Settings
 
-SCHEMES = ("memory://", "file://")
-_OF_SERVERS = ("redis://", "rediss://", "unix://")
-
 # What speaks of listeners, of the log, of a process of its own. And `timeout`, which redis-py has as well: its meaning
 # is that of the URLs of libraries.
 _NOT_HERE = frozenset(
@@ -75,22 +72,6 @@ class Address:
             except ValueError as error:
                 raise ValueError(f"{self.name}: {name}={value}: {error}") from None
         return settings
-
-
-def is_local(url: str) -> bool:
-    """Whether a URL is one of an embedded engine."""
-    return url.startswith(SCHEMES)
-
-
-def of_server(url: str) -> str:
-    """A URL that redis-py knows, as it is.
-
-    Raises:
-        ValueError: it is none.
-    """
-    if not url.startswith(_OF_SERVERS):
-        raise ValueError(f"{url}: a URL begins with one of {', '.join((*SCHEMES, *_OF_SERVERS))}")
-    return url
 
 
 def parse(url: str) -> Address:
