@@ -24,7 +24,8 @@ class LoopClient:
         if given is not None and (url is not None or options):
             raise TypeError("Bus takes a URL with options, or a client; not both")
         self._url, self._options = url or "memory://", options
-        self._given, self._made = given, None
+        self._given = given
+        self._made: redis.asyncio.Redis | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def get(self) -> redis.asyncio.Redis:
