@@ -118,6 +118,43 @@ def test_a_killed_connection_is_a_gap_that_is_told(url: str) -> None:
     run(body())
 
 
+def test_a_subscriber_that_is_too_slow_for_the_server_is_a_gap_that_is_told(url: str) -> None:
+    async def body() -> None:
+        bus = Bus(url)
+        gaps: list[Gap] = []
+        seen: list[bytes] = []
+        go = asyncio.Event()
+
+        @bus.on("news", queue=1)
+        async def news(data: bytes) -> None:
+            await go.wait()
+            seen.append(data[:5])
+
+        @bus.on_gap
+        async def gap(gap: Gap) -> None:
+            gaps.append(gap)
+
+        async with bus:
+            limits = (await bus.redis.config_get("client-output-buffer-limit"))["client-output-buffer-limit"]
+            await bus.redis.config_set("client-output-buffer-limit", "pubsub 1mb 0 0")
+            try:
+                for _ in range(200):
+                    if not await bus.publish("news", bytes(1 << 20)):
+                        break
+                else:
+                    pytest.fail("the server did not cut it off")
+                assert gaps == []
+                go.set()
+                await until(lambda: gaps)
+                assert await bus.publish("news", b"after") == 1
+                await until(lambda: b"after" in seen)
+            finally:
+                await bus.redis.config_set("client-output-buffer-limit", limits)
+        assert [gap.reason for gap in gaps] == ["connection"]
+
+    run(body())
+
+
 def test_a_server_that_was_away_is_found_again() -> None:
     async def body() -> None:
         port = free_port()
