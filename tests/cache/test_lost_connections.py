@@ -1,5 +1,6 @@
 """Caches that lose their server, with real ones. test_staleness.py has every order of events, under its own clock."""
 
+import asyncio
 import contextlib
 import signal
 import socket
@@ -99,6 +100,7 @@ class Traffic:
     def run(self) -> None:
         writers = [threading.Thread(target=self._write, args=(cache, seed)) for seed, cache in enumerate(self._caches)]
         others = [threading.Thread(target=self._read, args=(cache,)) for cache in self._caches]
+        others += [threading.Thread(target=asyncio.run, args=(self._aread(cache),)) for cache in self._caches]
         others.append(threading.Thread(target=self._kill))
         for thread in (*writers, *others):
             thread.start()
@@ -112,7 +114,7 @@ class Traffic:
                 thread.join()
 
     def _write(self, cache: Cache, seed: int) -> None:
-        random = Random(seed)
+        random, get = Random(seed), self.getter(cache)
         for _ in range(self.WRITES):
             key = random.choice(self.KEYS)
             with self._lock:
@@ -120,15 +122,34 @@ class Traffic:
                 self._overtaken_s[key].append(None)
             cache.invalidate(key)
             self._overtaken_s[key][number] = self._clock()
+            if (got := get(key)) <= number:
+                self.problems.append(f"{key} {got}: after {number} was invalidated here")
 
     def _read(self, cache: Cache) -> None:
         get = self.getter(cache)
         while not self._done.wait(0.001):
             for key in self.KEYS:
                 began_s = self._clock()
-                overtaken_s = self._overtaken_s[key][number := get(key)]
-                if overtaken_s is not None and began_s - overtaken_s > self.STALE_MAX_S:
-                    self.problems.append(f"{key} {number}: overtaken {began_s - overtaken_s} s before the call")
+                self._check(key, get(key), began_s)
+
+    async def _aread(self, cache: Cache) -> None:
+        @cache.cached("{key}")
+        async def get(key: str) -> int:
+            number = self.newest(key)
+            await asyncio.sleep(0.001)
+            return number
+
+        async def check(key: str) -> None:
+            began_s = self._clock()
+            self._check(key, await get(key), began_s)
+
+        while not self._done.is_set():
+            await asyncio.gather(*map(check, 2 * self.KEYS), asyncio.sleep(0.001))
+
+    def _check(self, key: str, number: int, began_s: float) -> None:
+        overtaken_s = self._overtaken_s[key][number]
+        if overtaken_s is not None and began_s - overtaken_s > self.STALE_MAX_S:
+            self.problems.append(f"{key} {number}: overtaken {began_s - overtaken_s} s before the call")
 
     def _kill(self) -> None:
         with contextlib.closing(airwave.connect(self._url)) as client:

@@ -89,6 +89,15 @@ def test_invalidations_drop_what_they_name(store: Store, invalidation: Invalidat
     assert (store.stats.discarded, store.stats.invalidations) == (3 - len(left), 1)
 
 
+@pytest.mark.parametrize(
+    "invalidation", [Invalidation(keys=("p:1",)), Invalidation(prefixes=("p",)), Invalidation(tags=("odd",))]
+)
+def test_a_load_is_overtaken_though_nothing_was_kept_before(store: Store, invalidation: Invalidation) -> None:
+    load, other = store.begin("p:1", ("odd",)), store.begin("q:1", ("even",))
+    store.apply(invalidation)
+    assert (load.valid, other.valid) == (False, True)
+
+
 def test_tags_are_forgotten_with_their_entries(store: Store, clock: Clock) -> None:
     put(store, "a", 1, "x", "y", ttl_s=1.0)
     put(store, "a", 2, "y", ttl_s=1.0)
