@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from live import wait_for
+from live import DEADLINE_S, wait_for
 
 from airwave.cache import Cache
 
@@ -87,7 +87,12 @@ def cache_threads() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "airwave-cache"]
 
 
+PATIENT = {"stale_max": 2 * DEADLINE_S}  # so long that no test depends on how fast anything is
+
+
 @pytest.fixture
-def no_thread_is_left() -> Iterator[None]:
+def with_servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """For tests whose caches have a thread: the first call waits as long as it takes, and no thread is left."""
+    monkeypatch.setattr("airwave.cache.cache.FIRST_WAIT_S", DEADLINE_S)
     yield
     wait_for(lambda: not cache_threads(), "the threads to end")

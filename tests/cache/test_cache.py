@@ -15,9 +15,9 @@ from live import DEADLINE_S, HOST, free_port, wait_for
 import airwave
 from airwave.cache import Cache
 
-from .conftest import Clock, MakeCache, cache_threads
+from .conftest import PATIENT, Clock, MakeCache, cache_threads
 
-pytestmark = pytest.mark.usefixtures("no_thread_is_left")
+pytestmark = pytest.mark.usefixtures("with_servers")
 
 ONCE = {"retry": None}  # redis-py tries for seconds otherwise
 
@@ -32,7 +32,7 @@ def publish(url: str, channel: str, payload: bytes | str) -> None:
 
 def test_an_invalidation_reaches_every_cache(url: str, channel: str) -> None:
     database = {1: "old"}
-    with Cache(url, channel=channel) as here, Cache(url, channel=channel) as there:
+    with Cache(url, channel=channel, **PATIENT) as here, Cache(url, channel=channel, **PATIENT) as there:
 
         def load(number: int) -> str:
             return database[number]
@@ -64,7 +64,7 @@ def test_an_invalidation_reaches_every_cache(url: str, channel: str) -> None:
     "payload", ['{"key": "product:1"}', '{"prefix": "product:"}', '{"tag": "catalog"}', '{"all": true}', "product:1"]
 )
 def test_any_publisher_is_understood(url: str, channel: str, payload: str) -> None:
-    with Cache(url, channel=channel) as cache:
+    with Cache(url, channel=channel, **PATIENT) as cache:
         get = cache.cached("product:{number}", tags=("catalog",))(lambda number: [number])
         cache.wait_ready()
         before = get(1)
@@ -84,7 +84,7 @@ def test_async_functions(url: str, channel: str) -> None:
     database = {1: "old"}
 
     async def main() -> None:
-        async with Cache(url, channel=channel) as here, Cache(url, channel=channel) as there:
+        async with Cache(url, channel=channel, **PATIENT) as here, Cache(url, channel=channel, **PATIENT) as there:
 
             async def get(number: int) -> str:
                 await asyncio.sleep(0)
@@ -106,7 +106,7 @@ def test_async_functions(url: str, channel: str) -> None:
 
 def test_the_first_call_waits_for_the_subscription_so_that_its_value_is_kept(url: str, channel: str) -> None:
     for _ in range(4):
-        with Cache(url, channel=channel) as cache:
+        with Cache(url, channel=channel, **PATIENT) as cache:
             get = cache.cached("key")(object)
             assert get() is get()
             assert cache.stats.connected
@@ -132,7 +132,7 @@ def test_what_is_not_understood_elsewhere_is_refused_here(alone: MakeCache) -> N
 
 
 def test_an_invalidation_that_was_not_sent_is_an_error_but_true_here(channel: str) -> None:
-    cache = Cache(f"redis://{HOST}:{free_port()}", channel=channel, **ONCE)
+    cache = Cache(f"redis://{HOST}:{free_port()}", channel=channel, **PATIENT, **ONCE)
     with cache:
         get = cache.cached("key")(object)
         value = get()
@@ -150,14 +150,14 @@ def test_an_invalidation_that_was_not_sent_is_an_error_but_true_here(channel: st
 
 
 def test_nothing_is_started_before_it_is_needed(url: str, channel: str) -> None:
-    with Cache(url, channel=channel) as cache:
+    with Cache(url, channel=channel, **PATIENT) as cache:
         cache.cached("key")(object)
         cache.invalidate("key")
         assert not cache_threads()
 
 
 def test_a_closed_cache_keeps_nothing_and_sends_nothing(url: str, channel: str) -> None:
-    cache = Cache(url, channel=channel)
+    cache = Cache(url, channel=channel, **PATIENT)
     get = cache.cached("key")(object)
     assert get() is get()
     cache.close()
@@ -171,7 +171,7 @@ def test_a_closed_cache_keeps_nothing_and_sends_nothing(url: str, channel: str) 
 
 
 def test_a_cache_that_nobody_has_any_more_ends_its_thread(url: str, channel: str) -> None:
-    cache = Cache(url, channel=channel)
+    cache = Cache(url, channel=channel, **PATIENT)
     cache.wait_ready()
     assert cache_threads()
     del cache
@@ -180,7 +180,7 @@ def test_a_cache_that_nobody_has_any_more_ends_its_thread(url: str, channel: str
 
 
 def test_two_threads_may_close_it(url: str, channel: str) -> None:
-    cache = Cache(url, channel=channel)
+    cache = Cache(url, channel=channel, **PATIENT)
     cache.wait_ready()
     closers = [threading.Thread(target=cache.close) for _ in range(2)]
     for closer in closers:

@@ -2,7 +2,9 @@ import contextlib
 
 import pytest
 from live import HOST, free_port, wait_for
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
+from redis.retry import Retry
 
 from airwave.cache.channel import Channel, Event, Subscription
 from airwave.connecting import connect
@@ -28,8 +30,11 @@ def test_what_is_published_comes_in_order_and_before_later_answers(
         assert subscription.receive(0.0) is None
 
 
-def test_a_lost_connection_is_an_error_and_not_made_again_in_silence(url: str, channel: str) -> None:
-    here = Channel(url, channel, {}, 5.0)
+@pytest.mark.parametrize("options", [{}, {"retry": Retry(NoBackoff(), 10)}], ids=["", "retry"])
+def test_a_lost_connection_is_an_error_and_not_made_again_in_silence(
+    url: str, channel: str, options: dict[str, object]
+) -> None:
+    here = Channel(url, channel, options, 5.0)
     with contextlib.closing(here), contextlib.closing(here.subscribe()) as subscription:
         events(subscription, 1)
         with contextlib.closing(connect(url)) as other:

@@ -5,19 +5,25 @@ import contextlib
 import signal
 import socket
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
 from random import Random
 
 import pytest
 from live import DEADLINE_S, HOST, Node, free_port, wait_for
+from servers import redis_server
 
 import airwave
 from airwave.cache import Cache, CachedFunction
 
-pytestmark = pytest.mark.usefixtures("no_thread_is_left")
+from .conftest import PATIENT
+
+pytestmark = pytest.mark.usefixtures("with_servers")
 
 
 def test_a_lost_connection_empties_the_cache(url: str, channel: str) -> None:
-    with Cache(url, channel=channel) as cache, contextlib.closing(airwave.connect(url)) as client:
+    with Cache(url, channel=channel, **PATIENT) as cache, contextlib.closing(airwave.connect(url)) as client:
         get = cache.cached("key")(object)
         before = get()
         client.client_kill_filter(_type="pubsub")
@@ -29,20 +35,40 @@ def test_a_lost_connection_empties_the_cache(url: str, channel: str) -> None:
         assert cache.stats.gaps == 1
 
 
-def test_a_server_that_comes_back(channel: str) -> None:
+Starts = Callable[[], AbstractContextManager[str]]
+
+
+@pytest.fixture(params=["airwave", "redis"])
+def starts(request: pytest.FixtureRequest, tmp_path: Path) -> Starts:
+    """Starts a server, always in the same place; gives its URL, and stops it at the end."""
     port = free_port()
-    with Node(port=port) as node, Cache(node.url, channel=channel) as cache:
-        get = cache.cached("key")(object)
-        assert get() is get()
-        node.kill()
-        wait_for(lambda: not cache.stats.connected, "the loss")
-        assert cache.stats.size == 0
-        between = get()
-        assert get() is between
-        with Node(port=port):
-            cache.wait_ready(DEADLINE_S)
-            assert get() is not between
+
+    @contextlib.contextmanager
+    def start() -> Iterator[str]:
+        if request.param == "airwave":
+            with Node(port=port) as node:
+                yield node.url
+        else:
+            with redis_server(tmp_path, "--save", "") as path:
+                yield f"unix://{path}"
+
+    return start
+
+
+def test_a_server_that_comes_back(starts: Starts, channel: str) -> None:
+    with contextlib.ExitStack() as stack:
+        with starts() as url:
+            cache = stack.enter_context(Cache(url, channel=channel, **PATIENT))
+            get = cache.cached("key")(object)
             assert get() is get()
+        wait_for(lambda: not cache.stats.connected, "the loss")
+        assert (cache.stats.size, cache.stats.gaps) == (0, 1)
+        between = get()
+        assert get() is between  # for as long as the bound
+        stack.enter_context(starts())
+        cache.wait_ready(DEADLINE_S)
+        assert get() is not between
+        assert get() is get()
 
 
 def test_a_server_that_stops_in_silence(channel: str) -> None:
@@ -69,7 +95,7 @@ def test_a_server_that_accepts_and_says_nothing(channel: str) -> None:
 
 def test_a_subscription_that_is_refused(channel: str) -> None:
     with Node("--requirepass", "secret") as node:
-        with Cache(node.url, channel=channel) as cache, pytest.raises(TimeoutError, match="authenticat"):
+        with Cache(node.url, channel=channel, **PATIENT) as cache, pytest.raises(TimeoutError, match="authenticat"):
             cache.wait_ready(1.0)
         with Cache(node.url, channel=channel, password="secret") as cache:
             cache.wait_ready()

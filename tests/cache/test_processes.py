@@ -1,5 +1,6 @@
 """Forks, programs that end, and other processes."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -13,11 +14,12 @@ import pytest
 import redis
 from live import DEADLINE_S, Node, wait_for
 
+import airwave
 from airwave.cache import Cache
 
-from .conftest import cache_threads
+from .conftest import PATIENT, cache_threads
 
-pytestmark = pytest.mark.usefixtures("no_thread_is_left")
+pytestmark = pytest.mark.usefixtures("with_servers")
 
 
 def in_child(test: Callable[[], object]) -> None:
@@ -42,7 +44,7 @@ def in_child(test: Callable[[], object]) -> None:
 
 @pytest.mark.parametrize("closed", [False, True])
 def test_a_forked_child_has_an_empty_cache_and_a_connection_of_its_own(channel: str, closed: bool) -> None:
-    with Node() as node, Cache(node.url, channel=channel) as cache:
+    with Node() as node, Cache(node.url, channel=channel, **PATIENT) as cache:
         get = cache.cached("key")(object)
         before = get()
         if closed:
@@ -65,8 +67,31 @@ def test_a_forked_child_has_an_empty_cache_and_a_connection_of_its_own(channel: 
             assert get() is not before
 
 
+def test_a_parent_that_was_killed_is_gone_for_the_server_though_its_child_lives(channel: str) -> None:
+    with Node() as node, contextlib.closing(airwave.connect(node.url)) as client:
+        until, end = os.pipe()
+        parent = os.fork()
+        if not parent:
+            try:
+                cache = Cache(node.url, channel=channel)
+                cache.wait_ready()
+                if not os.fork():
+                    os.close(end)
+                    os.read(until, 1)
+                    os._exit(0)
+                os.kill(os.getpid(), signal.SIGKILL)
+            finally:
+                os._exit(1)
+        os.close(until)
+        try:
+            assert os.waitpid(parent, 0)[1] == signal.SIGKILL
+            wait_for(lambda: client.pubsub_numsub(channel) == [(channel.encode(), 0)], "the subscription to end")
+        finally:
+            os.close(end)
+
+
 def test_a_forked_child_is_refused_the_engine_of_its_parent_but_keeps_its_promise(channel: str) -> None:
-    with Cache("memory://cache-forks", channel=channel) as cache:
+    with Cache("memory://cache-forks", channel=channel, **PATIENT) as cache:
         get = cache.cached("key")(object)
         before = get()
 
@@ -86,7 +111,7 @@ def test_a_forked_child_is_refused_the_engine_of_its_parent_but_keeps_its_promis
 
 def test_a_fork_while_other_threads_are_at_work(channel: str) -> None:
     stop = threading.Event()
-    with Node() as node, Cache(node.url, channel=channel) as cache:
+    with Node() as node, Cache(node.url, channel=channel, **PATIENT) as cache:
         get = cache.cached("{number}")(lambda number: [number])
 
         @cache.cached("outer:{number}")

@@ -24,7 +24,7 @@ STALE_MAX_S, TTL_S = 5.0, 20.0
 KEYS = ("item:a", "item:b")
 NEVER_S = float("inf")
 MESSAGES = (b'{"key": "item:a"}', b'{"tag": "t:item:b"}', b'{"tag": "items"}', b'{"prefix": "it"}', b'{"all": true}')
-SEEDS, STEPS, CALLS_MAX = 10, 3000, 30
+SEEDS, STEPS, CALLS_MAX = 16, 3000, 30
 
 
 @dataclass

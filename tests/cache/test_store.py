@@ -164,6 +164,18 @@ def test_what_was_there_before_a_gap_is_dropped(store: Store, clock: Clock, even
     assert not store.may_join(load)
 
 
+def test_without_an_answer_the_age_of_a_value_counts_from_the_begin_of_its_load(store: Store, clock: Clock) -> None:
+    store.lost()
+    load = store.begin("a", ())
+    clock.advance(3)
+    store.keep(load, "value", FOREVER_S)
+    store.end(load)
+    clock.advance(STALE_MAX_S - 3)
+    assert found(store, "a") == ["a"]
+    clock.advance(0.1)
+    assert found(store, "a") == []
+
+
 def test_after_a_loss_values_live_as_long_as_the_bound(store: Store, clock: Clock) -> None:
     store.lost()
     store.verified(clock())  # an answer of a connection that was given up
