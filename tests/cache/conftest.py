@@ -94,5 +94,6 @@ PATIENT = {"stale_max": 2 * DEADLINE_S}  # so long that no test depends on how f
 def with_servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """For tests whose caches have a thread: the first call waits as long as it takes, and no thread is left."""
     monkeypatch.setattr("airwave.cache.cache.FIRST_WAIT_S", DEADLINE_S)
+    monkeypatch.setattr("airwave.cache.listener.TICK_S", 0.02)  # every `close` waits for it
     yield
     wait_for(lambda: not cache_threads(), "the threads to end")

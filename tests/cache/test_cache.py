@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import redis
-from live import DEADLINE_S, HOST, free_port, wait_for
+from live import DEADLINE_S, HOST, Node, free_port, wait_for
 
 import airwave
 from airwave.cache import Cache
@@ -168,6 +168,16 @@ def test_a_closed_cache_keeps_nothing_and_sends_nothing(url: str, channel: str) 
     for use in (lambda: cache.invalidate("key"), cache.clear, cache.wait_ready):
         with pytest.raises(RuntimeError, match="the cache is closed"):
             use()
+
+
+def test_a_closed_cache_has_no_connection(channel: str) -> None:
+    with Node() as node, contextlib.closing(airwave.connect(node.url)) as client:
+        cache = Cache(node.url, channel=channel)
+        cache.wait_ready()
+        cache.invalidate("key")
+        assert len(client.client_list()) == 3
+        cache.close()
+        wait_for(lambda: len(client.client_list()) == 1, "the connections to end")
 
 
 def test_a_cache_that_nobody_has_any_more_ends_its_thread(url: str, channel: str) -> None:

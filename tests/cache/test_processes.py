@@ -15,7 +15,7 @@ import redis
 from live import DEADLINE_S, Node, wait_for
 
 import airwave
-from airwave.cache import Cache
+from airwave.cache import Cache, loading
 
 from .conftest import PATIENT, cache_threads
 
@@ -107,6 +107,28 @@ def test_a_forked_child_is_refused_the_engine_of_its_parent_but_keeps_its_promis
         in_child(child)
         assert get() is before
         assert cache.stats.connected
+
+
+def test_a_fork_while_another_thread_holds_the_locks(channel: str) -> None:
+    held, release = threading.Event(), threading.Event()
+    with Node() as node, Cache(node.url, channel=channel) as cache:
+        inner = cache.cached("inner")(lambda: "value")
+        outer = cache.cached("outer")(lambda: [inner()])
+        outer()
+
+        def hold() -> None:
+            with loading._graph, cache._store.lock:
+                held.set()
+                release.wait(DEADLINE_S)
+
+        holder = threading.Thread(target=hold)
+        holder.start()
+        try:
+            held.wait(DEADLINE_S)
+            in_child(outer)
+        finally:
+            release.set()
+            holder.join()
 
 
 def test_a_fork_while_other_threads_are_at_work(channel: str) -> None:
