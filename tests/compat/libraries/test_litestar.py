@@ -1,11 +1,10 @@
 """Litestar's channels plugin: two applications, of which one publishes and the other has subscribers."""
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
-import pytest
 from litestar import Litestar, post
 from litestar.channels import ChannelsPlugin
 from litestar.channels.backends.redis import (
@@ -16,7 +15,6 @@ from litestar.channels.backends.redis import (
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 from redis.asyncio import Redis
-from redis.exceptions import ResponseError
 
 import airwave.asyncio
 from compat.libraries.loops import Place, run
@@ -24,33 +22,10 @@ from compat.libraries.table import library
 
 pytestmark = library(
     "Litestar",
-    "`ChannelsPlugin` gets messages and history: `RedisChannelsPubSubBackend`, `RedisChannelsStreamBackend`; and "
-    "publishes with a `publish` of one's own, a pipeline of PUBLISH or XADD",
-    missing="`publish` and `flush_all` of these backends: scripts",
+    "`ChannelsPlugin` publishes, gets messages and history, `flush_all`: `RedisChannelsPubSubBackend`, "
+    "`RedisChannelsStreamBackend`",
     package="litestar",
 )
-
-
-class PlainPubSub(RedisChannelsPubSubBackend):
-    """Publishes without a script."""
-
-    async def publish(self, data: bytes, channels: Iterable[str]) -> None:
-        async with self._redis.pipeline(transaction=True) as pipeline:
-            for channel in set(channels):
-                pipeline.publish(channel, data)
-            await pipeline.execute()
-
-
-class PlainStream(RedisChannelsStreamBackend):
-    """Publishes without a script."""
-
-    async def publish(self, data: bytes, channels: Iterable[str]) -> None:
-        async with self._redis.pipeline(transaction=True) as pipeline:
-            for channel in set(channels):
-                key = self._make_key(channel)
-                pipeline.xadd(key, {"data": data, "channel": channel}, maxlen=self._history_limit)
-                pipeline.pexpire(key, self._stream_ttl)
-            await pipeline.execute()
 
 
 @asynccontextmanager
@@ -74,7 +49,7 @@ async def application(place: Place, make: Callable[[Redis], RedisChannelsBackend
 
 def test_channels_over_pubsub(place: Place) -> None:
     def backend(redis: Redis) -> RedisChannelsBackend:
-        return PlainPubSub(redis=redis, key_prefix="ls")
+        return RedisChannelsPubSubBackend(redis=redis, key_prefix="ls")
 
     async def body() -> None:
         async with application(place, backend) as (client, _), application(place, backend) as (_, plugin):
@@ -92,7 +67,9 @@ def test_channels_over_pubsub(place: Place) -> None:
 
 def test_channels_over_streams_with_history(place: Place) -> None:
     def backend(redis: Redis) -> RedisChannelsBackend:
-        return PlainStream(history=3, redis=redis, key_prefix="ls:stream", stream_sleep_no_subscriptions=5)
+        return RedisChannelsStreamBackend(
+            history=3, redis=redis, key_prefix="ls:stream", stream_sleep_no_subscriptions=5
+        )
 
     async def body() -> None:
         async with application(place, backend) as (client, _), application(place, backend) as (_, plugin):
@@ -110,16 +87,14 @@ def test_channels_over_streams_with_history(place: Place) -> None:
     run(body())
 
 
-def test_their_own_scripts_get_an_error_that_names_the_command(place: Place) -> None:
+def test_streams_are_flushed(place: Place) -> None:
     async def body() -> None:
         async with airwave.asyncio.connect(place.url) as redis:
-            stream = RedisChannelsStreamBackend(history=3, redis=redis)
-            for attempt in (
-                RedisChannelsPubSubBackend(redis=redis).publish(b"x", ["ls:script"]),
-                stream.publish(b"x", ["ls:script"]),
-                stream.flush_all(),
-            ):
-                with pytest.raises(ResponseError, match="unknown command 'EVALSHA'"):
-                    await attempt
+            backend = RedisChannelsStreamBackend(history=3, redis=redis, key_prefix="ls:flush")
+            await backend.publish(b"x", ["one", "other"])
+            with place.client() as client:
+                assert 0 < client.pttl("ls:flush_ONE") <= 60_000
+            assert await backend.flush_all() == 2
+            assert await backend.get_history("one") == []
 
     run(body())

@@ -1,7 +1,6 @@
 """taskiq-redis: a process that sends tasks and workers that run them, each with a broker of its own."""
 
 import asyncio
-import gc
 from collections.abc import AsyncIterator
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
@@ -26,9 +25,9 @@ from compat.libraries.table import library
 
 pytestmark = library(
     "taskiq-redis",
-    "`PubSubBroker`, `RedisAsyncResultBackend`, `RedisScheduleSource`",
-    missing="`RedisStreamBroker`: a task arrives, but after each batch the worker uses a script for a lock, fails, "
-    "listens again, stops when that has used up its connections; `ListQueueBroker`, `ListRedisScheduleSource` (lists)",
+    "`PubSubBroker`; `RedisStreamBroker`, two workers of a group, and a task that a worker left behind; "
+    "`RedisAsyncResultBackend`, `RedisScheduleSource`",
+    missing="`ListQueueBroker`, `ListRedisScheduleSource` (lists)",
 )
 
 SCHEDULE = ScheduledTask(task_name="add", labels={}, args=[1, 2], kwargs={}, cron="* * * * *", schedule_id="one")
@@ -101,23 +100,49 @@ def test_schedules_are_kept(place: Place) -> None:
     run(body())
 
 
-@pytest.mark.filterwarnings("ignore:Unclosed client session:ResourceWarning")  # its pipeline, when that fails
-def test_the_stream_broker_delivers_and_then_asks_for_a_script(place: Place) -> None:
+def test_workers_share_the_tasks_of_a_stream(place: Place) -> None:
+    def broker() -> AsyncBroker:
+        results = RedisAsyncResultBackend(place.url, result_ex_time=60)
+        return RedisStreamBroker(place.url, queue_name="tq:stream", xread_block=50).with_result_backend(results)
+
     async def body() -> None:
-        broker = RedisStreamBroker(place.url, queue_name="tq:stream")
-        broker.is_worker_process = True
-        async with sender(broker) as add, aclosing(broker.listen()) as messages:
-            task = await add.kiq(1, 2)
-            message = await anext(messages)
-            assert task.task_id.encode() in message.data
-            await message.ack()
+        async with worker(broker()) as one, worker(broker()) as other, sender(broker()) as add:
+            tasks = [await add.kiq(number, 1) for number in range(20)]
+            for number, task in enumerate(tasks):
+                result = await task.wait_result(check_interval=0.005, timeout=DEADLINE_S)
+                assert result.return_value == number + 1
+            assert sorted(one + other) == [(number, 1) for number in range(20)]
             with place.client() as client:
-                assert client.xpending("tq:stream", "taskiq")["pending"] == 0
-            with pytest.raises(ResponseError, match="unknown command 'SCRIPT'"):
-                await anext(messages)
+                await until(lambda: client.xpending("tq:stream", "taskiq")["pending"] == 0)
 
     run(body())
-    gc.collect()
+
+
+def test_a_task_that_a_worker_left_behind_is_done_by_another(place: Place) -> None:
+    def broker() -> RedisStreamBroker:
+        made = RedisStreamBroker(place.url, queue_name="tq:left", xread_block=50, idle_timeout=0)
+        made.is_worker_process = True
+        return made
+
+    async def body() -> None:
+        leaver, other = broker(), broker()
+        await other.startup()
+        async with sender(leaver) as add:
+            left = await add.kiq(1, 2)
+            async with aclosing(leaver.listen()) as messages:
+                assert left.task_id.encode() in (await anext(messages)).data
+            await add.kiq(3, 4)  # with a new one a worker looks for those that nobody has acknowledged
+            async with aclosing(other.listen()) as messages:
+                new, again = await anext(messages), await anext(messages)
+                assert left.task_id.encode() in again.data
+                await new.ack()
+                await again.ack()
+        with place.client() as client:
+            assert client.xpending("tq:left", "taskiq")["pending"] == 0
+            assert not client.exists("autoclaim:taskiq:tq:left")  # the lock around it
+        await other.shutdown()
+
+    run(body())
 
 
 def test_lists_get_an_error_that_names_the_command(place: Place) -> None:

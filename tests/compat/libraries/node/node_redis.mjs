@@ -172,7 +172,7 @@ await check("error replies", async () => {
   await assert.rejects(client.xReadGroup("none", "c", { key: id("jobs"), id: ">" }), /NOGROUP/);
 });
 
-await missing("scripts (`eval`, `defineScript`)", () => client.eval("return 1"));
+await missing("scripts (`eval`, `defineScript`)", () => client.eval("return 1"), /Airwave has no Lua/);
 await missing("other types (`hSet`, `lPush`, `sAdd`, `zAdd`)", () => client.hSet("x", "y", "z"));
 await missing("`clientSideCache`", () =>
   create({ RESP: 3, clientSideCache: new BasicClientSideCache(), socket: { reconnectStrategy: false } }).connect(),
