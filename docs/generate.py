@@ -103,6 +103,7 @@ _GROUPS = {
     "string": "Strings",
     "connection": "Connection",
     "transactions": "Transactions",
+    "scripting": "Scripts",
     "server": "Server",
 }
 
@@ -114,6 +115,8 @@ DIFFERENCES = {
     "bgsave": "syncs and compacts the database, beside other commands; there is no snapshot. SCHEDULE means nothing.",
     "config|set": "`port`, `bind` and other settings that the [table](settings.md) marks cannot be changed.",
     "debug": "only SLEEP and HELP.",
+    "eval": "only the scripts of some libraries, see above; MONITOR and INFO commandstats do not see what they call.",
+    "evalsha": "as EVAL.",
     "dump": "the format is Airwave's own: only Airwave can RESTORE it.",
     "hello": "the map also has `server_name` and `airwave_version`.",
     "info": "memory is that of the process; fields about what Airwave does not do are Redis's zeros or left out; "
@@ -132,6 +135,9 @@ DIFFERENCES = {
     "object|freq": "always an error, as in a Redis without an LFU policy.",
     "object|refcount": "always 1; Redis shares small integers.",
     "restore": "takes what Airwave's DUMP gave, not Redis's; FREQ means nothing.",
+    "script|exists": "a known script is there without SCRIPT LOAD.",
+    "script|flush": "there is nothing to forget.",
+    "script|load": "only the scripts that EVAL knows.",
     "save": "syncs and compacts the database; there is no snapshot.",
     "set": "without the conditions on the value of Redis 8.4 (IFEQ and others).",
     "shutdown": "a shutdown that has begun cannot be taken back with ABORT.",
