@@ -54,6 +54,7 @@ class Command:
         key_flags: what it does with its keys, in the words of key specifications; one for each key if they differ.
         key_word: the word behind which its keys stand, followed by as many other arguments (STREAMS), and where it is
             looked for from; else empty.
+        key_count: which argument says how many keys stand behind it (EVAL); 0: none does.
         group: the section of the documentation.
         batch: the form for pipelines, if it has one.
         syntax: the arguments as Redis's documentation writes them.
@@ -69,6 +70,7 @@ class Command:
     keys: tuple[int, int, int]
     key_flags: tuple[str, ...]
     key_word: tuple[str, int]
+    key_count: int
     categories: frozenset[str]
     group: str
     since: str
@@ -89,8 +91,8 @@ class Command:
 
     @property
     def uses_keys(self) -> bool:
-        """Whether it reads or changes keys; EXEC does through the commands that it runs."""
-        others = ("exec", "flushall", "flushdb", "dbsize", "swapdb")
+        """Whether it reads or changes keys; EXEC and EVAL do through the commands that they run."""
+        others = ("exec", "flushall", "flushdb", "dbsize", "swapdb", "eval", "evalsha")
         return self.group in ("stream", "generic", "string") or self.name in others
 
     @property
@@ -108,6 +110,7 @@ NO_COMMAND = Command(
     keys=(0, 0, 0),
     key_flags=(),
     key_word=("", 0),
+    key_count=0,
     categories=frozenset(),
     group="",
     since="",
@@ -129,6 +132,7 @@ def command(
     keys: tuple[int, int, int] = (0, 0, 0),
     key_flags: str = "RO",
     key_word: tuple[str, int] = ("", 0),
+    key_count: int = 0,
     categories: str = "",
     tips: tuple[str, ...] = (),
     batch: Batch | None = None,
@@ -156,6 +160,7 @@ def command(
             keys=keys,
             key_flags=tuple(each.strip() for each in key_flags.split("|")),
             key_word=key_word,
+            key_count=key_count,
             categories=frozenset(implied | set(categories.split())),
             group=group,
             since=since,

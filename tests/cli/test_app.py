@@ -22,7 +22,7 @@ def test_without_arguments_it_shows_help():
 
 def test_version():
     done = airwave("--version")
-    assert done.stdout.startswith(f"airwave {__version__} (Redis {REDIS_VERSION}")
+    assert done.stdout == f"airwave (Redis server v={REDIS_VERSION} protocol and commands) {__version__}\n"
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -11,7 +11,7 @@ from .conftest import Ask, Peer, parsed
 
 NOT_IN_REDIS_7_0 = {"client|setinfo", "client|no-touch", "xackdel", "xcfgset", "xdelex", "xnack"}
 OURS = {"xschedule", "xscheduled", "xunschedule"}  # no Redis has them
-NOTED = {"getex", "set", "xadd"}  # Redis adds a note for people to their key specifications
+NOTED = {"eval", "getex", "set", "xadd"}  # Redis adds a note for people to their key specifications
 CONTAINERS = {row.name for row in all_commands() if row.subcommands}
 
 
@@ -56,6 +56,8 @@ def test_containers_describe_themselves_and_their_subcommands(alice: Peer, oracl
         "COMMAND GETKEYS CLIENT",
         "COMMAND GETKEYS CLIENT ID x",
         "COMMAND GETKEYS CLIENT nosuch",
+        *(f"COMMAND GETKEYS EVAL x {tail}" for tail in ("0", "0 a", "2 a", "2 a b c", "-1 a", "z a")),
+        "COMMAND GETKEYS EVAL x",
         "COMMAND GETKEYS MEMORY USAGE",
         "COMMAND GETKEYS MEMORY USAGE k",
         "COMMAND GETKEYS MEMORY|USAGE k x",
@@ -72,6 +74,7 @@ def test_containers_describe_themselves_and_their_subcommands(alice: Peer, oracl
         "COMMAND GETKEYS XREAD COUNT 1 STREAMS",
         "COMMAND GETKEYS XREADGROUP GROUP STREAMS c STREAMS a >",
         "COMMAND GETKEYSANDFLAGS XREADGROUP GROUP g c STREAMS a b > >",
+        "COMMAND GETKEYSANDFLAGS EVALSHA x 2 a b c",
         "COMMAND GETKEYSANDFLAGS XADD a * f v",
         "COMMAND GETKEYSANDFLAGS COPY a b",
         "COMMAND GETKEYSANDFLAGS DEL a b c",

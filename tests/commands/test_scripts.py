@@ -12,6 +12,8 @@ from peers import Error, Peer
 from redis.lock import Lock
 
 from airwave.errors import CommandError
+from airwave.journal import Effect, Journal, JournalError
+from airwave.keyspace import Keyspace
 
 from .conftest import Ask
 
@@ -303,3 +305,45 @@ def test_a_script_cannot_change_anything_then_but_may_read():
     alice.do(sha("release", "1", "lock", "alice"), within("release", 6, "MISCONF no"))
     alice.do(sha("release", "1", "lock", "bob"), 0)
     alice.do("GET lock", "alice")
+
+
+class _Full(Journal):
+    """A journal that fails to write once it is `full`."""
+
+    durable = True
+
+    def __init__(self) -> None:
+        self.full = False
+        self.told: list[Effect] = []
+
+    def record(self, effect: Effect) -> None:
+        self.told.append(effect)
+
+    def commit(self) -> None:
+        told, self.told = self.told, []
+        if told and self.full:
+            raise JournalError("no space")
+
+    def reload(self, keyspace: Keyspace) -> None:
+        keyspace.databases[0].create_string(b"lock", b"alice")
+
+
+@pytest.mark.parametrize("in_transaction", [False, True])
+def test_the_reply_is_an_error_if_what_it_did_cannot_be_written(in_transaction: bool, protocol: int) -> None:
+    journal = _Full()
+    node = Node(journal=journal)
+    node.host.quiet = False
+    alice, bob = node.peer(), node.peer()
+    if protocol == 3:
+        alice.ask("HELLO 3")
+    alice.do("SET lock alice", "OK")
+    journal.full = True
+    if in_transaction:
+        alice.do("MULTI", "OK")
+        alice.do(sha("release", "1", "lock", "alice"), "QUEUED")
+    alice.asks("EXEC" if in_transaction else sha("release", "1", "lock", "alice"))
+    bob.asks(sha("release", "1", "lock", "alice"))  # it has seen what is no more
+    error = Error("MISCONF Errors writing to the AOF file: no space")
+    alice.gets(error)
+    bob.gets(error)
+    bob.do("GET lock", "alice")

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 from collections.abc import Awaitable, Callable
@@ -84,6 +83,8 @@ def dead(
 
 def _on(url: str, action: Callable[[Redis], Awaitable[T]]) -> T:
     """Do something on the server."""
+    import asyncio
+
     import redis.asyncio
     from redis.asyncio.retry import Retry
     from redis.backoff import NoBackoff

@@ -197,12 +197,14 @@ def _keys(argv: Argv) -> tuple[Command, Argv]:
     if row is None:
         raise CommandError("ERR Invalid command specified")
     first, last, step = row.keys
-    if not (first or row.key_word[0]) or _names_channels(row):
+    if not (first or row.key_word[0] or row.key_count) or _names_channels(row):
         raise CommandError("ERR The command has no key arguments")
     if len(argv) != row.arity and (row.arity > 0 or len(argv) < -row.arity):
         raise CommandError("ERR Invalid number of arguments specified for command")
     if row.key_word[0]:
         return row, _keys_behind(*row.key_word, argv)
+    if row.key_count:
+        return row, _keys_counted(row.key_count, argv)
     return row, argv[first : (last if last >= 0 else len(argv) + last) + 1 : step]
 
 
@@ -213,6 +215,12 @@ def _keys_behind(word: str, start: int, argv: Argv) -> Argv:
             behind = argv[place + 1 :]
             return behind[: len(behind) // 2]
     raise CommandError("ERR Invalid arguments specified for command")
+
+
+def _keys_counted(place: int, argv: Argv) -> Argv:
+    """As many as an argument says, behind it; none when it says nothing that can be, as in Redis."""
+    count = int(argv[place]) if argv[place].isdigit() and len(argv[place]) < 10 else 0
+    return argv[place + 1 : place + 1 + count] if count < len(argv) - place else []
 
 
 def _names_channels(row: Command) -> bool:
@@ -254,6 +262,9 @@ def _key_specs(encoder: Encoder, row: Command) -> list[bytes]:
         word, start = row.key_word
         begin = (b"keyword", {"keyword": resp.text(word), "startfrom": resp.integer(start)})
         return [_key_spec(encoder, row.key_flags[0], begin, lastkey=-1, keystep=1, limit=2)]
+    if row.key_count:
+        begin = _at(row.key_count)
+        return [_key_spec(encoder, row.key_flags[0], begin, b"keynum", keynumidx=0, firstkey=1, keystep=1)]
     if not first:
         return []
     if len(row.key_flags) > 1:
@@ -273,7 +284,7 @@ def _at(index: int) -> _Begin:
     return b"index", {"index": resp.integer(index)}
 
 
-def _key_spec(encoder: Encoder, flags: str, begin: _Begin, **numbers: int) -> bytes:
+def _key_spec(encoder: Encoder, flags: str, begin: _Begin, find: bytes = b"range", **numbers: int) -> bytes:
     def spec(kind: bytes, values: dict[str, bytes]) -> bytes:
         inner = encoder.map([(resp.text(name), value) for name, value in values.items()])
         return encoder.map([(resp.bulk(b"type"), resp.bulk(kind)), (resp.bulk(b"spec"), inner)])
@@ -283,7 +294,7 @@ def _key_spec(encoder: Encoder, flags: str, begin: _Begin, **numbers: int) -> by
         [
             (resp.bulk(b"flags"), _key_flags(encoder, flags)),
             (resp.bulk(b"begin_search"), spec(*begin)),
-            (resp.bulk(b"find_keys"), spec(b"range", span)),
+            (resp.bulk(b"find_keys"), spec(find, span)),
         ]
     )
 

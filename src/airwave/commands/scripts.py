@@ -203,6 +203,7 @@ def _run(session: Session, argv: Argv, digest: str, unknown: CommandError) -> by
     since="2.6.0",
     group="scripting",
     syntax="script numkeys [key [key ...]] [arg [arg ...]]",
+    key_count=2,
     key_flags="RW access update",
     categories="scripting",
 )
@@ -226,6 +227,7 @@ def eval_(session: Session, argv: Argv) -> bytes:
     since="2.6.0",
     group="scripting",
     syntax="sha1 numkeys [key [key ...]] [arg [arg ...]]",
+    key_count=2,
     key_flags="RW access update",
     categories="scripting",
 )

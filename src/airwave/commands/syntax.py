@@ -22,7 +22,7 @@ _CLOSING = {"[": "]", "<": ">"}
 _TYPES = {
     **dict.fromkeys(("key", "newkey", "source", "destination"), "key"),
     "pattern": "pattern",
-    **dict.fromkeys(("client-id", "columns", "count", "index", "numreplicas", "protover"), "integer"),
+    **dict.fromkeys(("client-id", "columns", "count", "index", "numkeys", "numreplicas", "protover"), "integer"),
     **dict.fromkeys(("seconds", "milliseconds", "timeout", "version"), "integer"),
     **dict.fromkeys(("increment", "decrement", "cursor", "db", "destination-db", "index1", "index2"), "integer"),
     **dict.fromkeys(("ttl", "frequency", "ms", "entries-read", "entries-added", "maxcount", "maxsize"), "integer"),
