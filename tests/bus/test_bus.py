@@ -186,6 +186,83 @@ def test_a_server_that_was_away_is_found_again() -> None:
     run(body())
 
 
+@pytest.mark.parametrize(("when_full", "handled"), [("drop-oldest", [0, 1, 2, 8, 9]), ("drop-newest", [0, 1, 2, 3, 4])])
+def test_concurrency_queue_and_what_happens_when_it_is_full(url: str, when_full: Any, handled: list[int]) -> None:
+    async def body() -> None:
+        bus = Bus(url)
+        begun: list[int] = []
+        gaps: list[Gap] = []
+        go = asyncio.Event()
+
+        @bus.on("numbers", concurrency=3, queue=2, when_full=when_full)
+        async def number(value: int) -> None:
+            begun.append(value)
+            await go.wait()
+
+        bus.on_gap(gaps.append)
+        async with bus:
+            for value in range(3):
+                await bus.publish("numbers", value)
+            await until(lambda: len(begun) == 3)
+            for value in range(3, 10):
+                await bus.publish("numbers", value)
+            await until(lambda: bus.stats.events.received == 10)
+            stats = bus.stats.events
+            assert (stats.running, stats.queued, stats.dropped, stats.handled) == (3, 2, 5, 0)
+            go.set()
+            await until(lambda: gaps)
+        assert begun == handled
+        assert [(gap.reason, gap.channels, gap.dropped) for gap in gaps] == [("queue", ("numbers",), 5)]
+
+    run(body())
+
+
+def test_functions_that_hang_keep_nobody_else_from_being_called(memory_url: str) -> None:
+    async def body() -> None:
+        bus = Bus(memory_url, grace=0.0)
+        go = threading.Event()
+        hanging, done = [], asyncio.Event()
+
+        @bus.on("hang", concurrency=40)  # more than asyncio has threads, on any machine
+        def hang(number: int) -> None:
+            hanging.append(number)
+            go.wait(DEADLINE_S)
+
+        loop = asyncio.get_running_loop()
+
+        @bus.worker("orders", group="billing", retries=0)
+        def bill() -> None:
+            loop.call_soon_threadsafe(done.set)
+
+        async with bus:
+            for number in range(40):
+                await bus.publish("hang", number)
+            await until(lambda: len(hanging) == 40)
+            await bus.send("orders", Order(1))
+            await done.wait()
+            go.set()
+        await until(lambda: not [each for each in threading.enumerate() if each.name.startswith("airwave.bus")])
+
+    run(body())
+
+
+def test_what_workers_did_counts_over_all_starts(memory_url: str) -> None:
+    bus = Bus(memory_url)
+
+    @bus.worker("orders", group="billing")
+    async def bill(order: Order) -> None:
+        del order
+
+    async def body(handled: int) -> None:
+        async with bus:
+            await bus.send("orders", Order(1))
+            await until(lambda: bus.stats.workers.handled == handled)
+        assert bus.stats.workers.handled == handled
+
+    run(body(1))
+    run(body(2))
+
+
 # --- its life ---------------------------------------------------------------------------------------------------------
 
 

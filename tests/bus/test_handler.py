@@ -1,5 +1,7 @@
 """What a function is called with, and what is refused when it is registered."""
 
+import asyncio
+import contextvars
 import functools
 import re
 import threading
@@ -8,11 +10,12 @@ from typing import Any, Literal
 
 import msgspec
 import pytest
+from live import DEADLINE_S
 
 from airwave.bus.handler import FieldError, Handler, is_async, name_of
 from airwave.bus.hooks import Message
 from airwave.bus.payload import PayloadError
-from bus.running import run
+from bus.running import run, until
 
 
 class Order(msgspec.Struct):
@@ -161,3 +164,85 @@ def test_names_and_kinds_of_functions() -> None:
     assert is_async(Callable())
     assert is_async(functools.partial(both))
     assert not is_async(ordinary)
+
+
+# --- ordinary functions -----------------------------------------------------------------------------------------------
+
+
+def test_an_ordinary_function_has_threads_of_its_own_and_no_more() -> None:
+    async def body() -> None:
+        everybody = threading.Barrier(40)  # more than asyncio has threads, on any machine
+        at_once = [0, 0]
+        lock = threading.Lock()
+
+        def meet() -> None:
+            with lock:
+                at_once[0] += 1
+                at_once[1] = max(at_once)
+            everybody.wait(DEADLINE_S)
+            with lock:
+                at_once[0] -= 1
+
+        handler = Handler(meet, threads=40)
+        await asyncio.gather(*[handler(b"", {}, None) for _ in range(80)])
+        assert at_once == [0, 40]
+        mine = [thread for thread in threading.enumerate() if "test_handler" in thread.name]
+        assert len(mine) == 40
+        handler.close()
+        await until(lambda: not any(thread.is_alive() for thread in mine))
+        again = Handler(ordinary)
+        assert await again(b'{"id":1}', {}, None) == (Order(1), False)
+        again.close()
+
+    run(body())
+
+
+def test_a_call_that_has_not_begun_when_it_is_cancelled_never_begins() -> None:
+    async def body() -> None:
+        go = threading.Event()
+        called: list[str] = []
+
+        def wait(text: str) -> None:
+            called.append(text)
+            go.wait(DEADLINE_S)
+
+        handler = Handler(wait)
+        first, second = [asyncio.create_task(handler(data, {}, None)) for data in (b"first", b"second")]
+        await until(lambda: called)
+        second.cancel()
+        await asyncio.wait([second])
+        go.set()
+        await first
+        assert called == ["first"]
+        handler.close()
+
+    run(body())
+
+
+def test_context_variables_are_there_in_threads() -> None:
+    variable: contextvars.ContextVar[str] = contextvars.ContextVar("variable")
+
+    async def body() -> None:
+        variable.set("mine")
+
+        def get() -> str:
+            return variable.get()
+
+        handler = Handler(get)
+        assert await handler(b"", {}, None) == "mine"
+        handler.close()
+
+    run(body())
+
+
+def test_stop_iteration_is_an_error_like_any_other() -> None:
+    def first_of_none() -> None:
+        next(iter([]))
+
+    async def body() -> None:
+        handler = Handler(first_of_none)
+        with pytest.raises(RuntimeError, match="the function raised StopIteration"):
+            await handler(b"", {}, None)
+        handler.close()
+
+    run(body())

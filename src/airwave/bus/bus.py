@@ -19,7 +19,7 @@ import redis.asyncio
 from airwave.bus.backoff import Backoff
 from airwave.bus.client import LoopClient
 from airwave.bus.entry import Entry
-from airwave.bus.events import Events, EventStats
+from airwave.bus.events import Events, EventStats, Target
 from airwave.bus.handler import Handler
 from airwave.bus.hooks import Failure, Gap, Hooks, Message
 from airwave.bus.lane import WhenFull
@@ -42,7 +42,7 @@ GapHook = TypeVar("GapHook", bound=Callable[[Gap], Any])
 
 @dataclass(frozen=True, slots=True)
 class BusStats:
-    """What a bus has done so far.
+    """What a bus has done since it was made, over all its starts.
 
     Attributes:
         events: of `on` and `reply` handlers.
@@ -78,8 +78,10 @@ class Bus:
         self._errors, self._gaps = Hooks("on_error"), Hooks("on_gap")
         self._events = Events(self._errors, self._gaps)
         self._requests = Requests()
+        self._handlers: list[Handler] = []
         self._make_workers: list[Callable[[redis.asyncio.Redis], Worker]] = []
         self._workers: list[Worker] = []
+        self._past = Stats()  # of workers of earlier runs
 
     # --- registration -------------------------------------------------------------------------------------------------
 
@@ -107,19 +109,10 @@ class Bus:
             RuntimeError: the bus runs already.
         """
 
-        def register(function: F) -> F:
-            template, handler = self._handler(channel, function)
-            self._events.add(
-                template,
-                handler.name,
-                lambda message, fields: handler(message.data, fields, message),
-                concurrency=concurrency,
-                queue=queue,
-                when_full=when_full,
-            )
-            return function
+        def target(handler: Handler) -> Target:
+            return lambda message, fields: handler(message.data, fields, message)
 
-        return register
+        return self._listen(channel, target, concurrency, queue, when_full)
 
     def reply(
         self, channel: str, *, concurrency: int = 16, queue: int = 1000, when_full: WhenFull = "wait"
@@ -128,20 +121,7 @@ class Bus:
 
         Arguments and errors are those of `on`.
         """
-
-        def register(function: F) -> F:
-            template, handler = self._handler(channel, function)
-            self._events.add(
-                template,
-                handler.name,
-                Responder(handler, self._publish),
-                concurrency=concurrency,
-                queue=queue,
-                when_full=when_full,
-            )
-            return function
-
-        return register
+        return self._listen(channel, lambda handler: Responder(handler, self._publish), concurrency, queue, when_full)
 
     def worker(
         self,
@@ -182,7 +162,8 @@ class Bus:
 
         def register(function: F) -> F:
             self._need_made(f"register a worker for {stream!r}")
-            handler = Handler(function, context=Entry)
+            handler = Handler(function, context=Entry, threads=concurrency)
+            self._handlers.append(handler)
 
             async def handle(data: bytes, entry: Entry) -> None:
                 await handler(data, {}, entry)
@@ -221,10 +202,23 @@ class Bus:
         self._gaps.add(function)
         return function
 
-    def _handler(self, channel: str, function: Callable[..., Any]) -> tuple[Template, Handler]:
-        self._need_made(f"register a handler for {channel!r}")
-        template = Template(channel)
-        return template, Handler(function, template.fields, Message)
+    def _listen(
+        self, channel: str, target: Callable[[Handler], Target], concurrency: int, queue: int, when_full: WhenFull
+    ) -> Callable[[F], F]:
+        def register(function: F) -> F:
+            self._need_made(f"register a handler for {channel!r}")
+            template = Template(channel)
+            handler = Handler(function, template.fields, Message, threads=concurrency)
+            self._events.add(
+                *(template, handler.name, target(handler)),
+                concurrency=concurrency,
+                queue=queue,
+                when_full=when_full,
+            )
+            self._handlers.append(handler)
+            return function
+
+        return register
 
     def _need_made(self, what: str) -> None:
         if self._state != "made":
@@ -311,7 +305,7 @@ class Bus:
     @property
     def stats(self) -> BusStats:
         """Counters, at this moment."""
-        return BusStats(self._events.stats, total(worker.stats for worker in self._workers))
+        return BusStats(self._events.stats, total([self._past, *[worker.stats for worker in self._workers]]))
 
     async def _publish(self, channel: str, data: bytes) -> int:
         return int(await cancellable(self.redis.publish(channel, data)))
@@ -365,17 +359,23 @@ class Bus:
                 if isinstance(result, BaseException):
                     raise result
         finally:
-            self._requests = Requests()
-            self._state = "made"
+            self._forget()
             await self._client.close()
 
     def _abandon(self) -> None:
         """Forget what was left in an event loop that is no more. The tasks ended with it."""
         logger.warning("the event loop of the bus was closed before the bus was stopped")
         self._events.abandon()
-        self._workers = []
-        self._requests = Requests()
         self._client.forget()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._requests = Requests()
+        for handler in self._handlers:
+            handler.close()
+        self._past = total([self._past, *[worker.stats for worker in self._workers]])
+        self._past.running = self._past.waiting = 0
+        self._workers = []
         self._state = "made"
 
     async def __aenter__(self) -> Self:

@@ -10,10 +10,12 @@
 """
 
 import asyncio
+import contextvars
 import functools
 import inspect
 import typing
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import Any
 
 import msgspec
@@ -35,6 +37,8 @@ class Handler:
         function: async, or an ordinary one, which is run in a thread.
         fields: names of the template's fields.
         context: the class of what carries the payload: a parameter with this annotation gets it.
+        threads: so many an ordinary function may have. They are its own: in asyncio's, which are few and everybody's,
+            functions that hang would keep others from being called at all.
 
     Attributes:
         name: for log lines and errors.
@@ -45,8 +49,17 @@ class Handler:
         TypeError: a parameter that nothing is given to, or an annotation that no payload can be read as.
     """
 
-    def __init__(self, function: Callable[..., Any], fields: Sequence[str] = (), context: type | None = None) -> None:
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        fields: Sequence[str] = (),
+        context: type | None = None,
+        *,
+        threads: int = 1,
+    ) -> None:
         self.function = function
+        self._threads_max = threads
+        self._threads: ThreadPoolExecutor | None = None
         self.name = name_of(function)
         self.payload: Any = None
         self._decode: Decoder | None = None
@@ -81,7 +94,15 @@ class Handler:
             given[self._payload_name] = decode_kind(data, kind) if self.payload is Any else self._decode(data)
         if self._context_name:
             given[self._context_name] = context
-        return await call(self.function, *[given.pop(name) for name in self._by_position], **given)
+        if self._threads is None and not is_async(self.function):
+            self._threads = ThreadPoolExecutor(self._threads_max, f"airwave.bus {self.name}")
+        return await call(self.function, self._threads, *[given.pop(name) for name in self._by_position], **given)
+
+    def close(self) -> None:
+        """Let its threads end, when they are done. The next call makes others."""
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+            self._threads = None
 
     # --- its signature ------------------------------------------------------------------------------------------------
 
@@ -141,12 +162,24 @@ def is_async(function: Callable[..., Any]) -> bool:
     return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))  # noqa: B004
 
 
-async def call(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+async def call(function: Callable[..., Any], threads: Executor | None, /, *args: Any, **kwargs: Any) -> Any:
     """Call an async function here, and an ordinary one in a thread; returns what it returns.
 
-    A thread cannot be stopped: who cancels this leaves it running.
+    A thread cannot be stopped: who cancels this leaves it running. What has not begun by then never begins.
+
+    Args:
+        threads: whose; None: those of the event loop.
     """
     if is_async(function):
         return await function(*args, **kwargs)
-    result = await asyncio.to_thread(function, *args, **kwargs)
+    context = contextvars.copy_context()
+    called = functools.partial(context.run, _call, function, *args, **kwargs)
+    result = await asyncio.get_running_loop().run_in_executor(threads, called)
     return await result if inspect.isawaitable(result) else result
+
+
+def _call(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    try:
+        return function(*args, **kwargs)
+    except StopIteration as error:  # no future takes it, and who awaits would wait for ever
+        raise RuntimeError("the function raised StopIteration") from error

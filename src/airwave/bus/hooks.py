@@ -77,6 +77,6 @@ class Hooks:
     async def tell(self, event: Any) -> None:
         for function in self._functions:
             try:
-                await call(function, event)
+                await call(function, None, event)
             except Exception:
                 logger.exception("%s hook %s failed", self._what, name_of(function))
