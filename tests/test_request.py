@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from itertools import pairwise
+from typing import Any
 
 import hiredis
 import pytest
@@ -327,3 +328,16 @@ def test_errors_are_protocol_errors() -> None:
     assert not list(reader.feed(b"*x\r\n"))
     assert isinstance(reader.error, ProtocolError)
     assert reader.error.reply == b"-ERR Protocol error: invalid multibulk length\r\n"
+
+
+def test_servers_of_one_process_share_no_parser() -> None:
+    """Each has a thread of its own, and the interpreter may change threads between any two calls."""
+    one, other = Limits(), Limits()
+    gets = one.parser.gets
+
+    def interrupted() -> Any:
+        assert RequestReader(other).feed(b"*1\r\n$5\r\nother\r\n") == [[b"other"]]
+        return gets()
+
+    one.parser.gets = interrupted
+    assert RequestReader(one).feed(b"*1\r\n$3\r\none\r\n") == [[b"one"]]

@@ -23,7 +23,7 @@ Rules and limits: redis-server 7.0 `processMultibulkBuffer`, `processInlineBuffe
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
@@ -56,6 +56,28 @@ _TEXT_TYPE = re.compile(rb"\r\n[+(]").search
 _INTEGER = re.compile(rb"(?:0|-?[1-9]\d{0,18})\Z").match
 
 
+class Parser:
+    """hiredis for all clients of a server: it holds nothing between two reads.
+
+    Servers of one process must not share it: each may run in a thread of its own, and what one has fed would come out
+    at the other.
+    """
+
+    __slots__ = ("feed", "gets", "has_data")
+
+    feed: Callable[[bytes], object]
+    gets: Callable[[], Any]
+    has_data: Callable[[], bool]
+
+    def __init__(self) -> None:
+        self.renew()
+
+    def renew(self) -> None:
+        """Begin anew, with nothing in it. None, its "need more", is what nulls give as well."""
+        reader = hiredis.Reader(notEnoughData=None)
+        self.feed, self.gets, self.has_data = reader.feed, reader.gets, reader.has_data
+
+
 @dataclass(slots=True)
 class Limits:
     """What a client may send; shared by all clients of a server and changed in place by CONFIG SET.
@@ -63,10 +85,12 @@ class Limits:
     Attributes:
         bulk_max: bytes of one argument (`proto-max-bulk-len`).
         buffer_max: bytes of an unfinished request (`client-query-buffer-limit`).
+        parser: the server's.
     """
 
     bulk_max: int = 512 * 1024 * 1024
     buffer_max: int = 1024 * 1024 * 1024
+    parser: Parser = field(default_factory=Parser, repr=False, compare=False)
 
 
 class QueryBufferExceeded(Exception):  # noqa: N818  (Redis's word for it)
@@ -100,19 +124,6 @@ def _weight(requests: list[Argv]) -> int:
     return bulks + sum([len(str(len(argv))) for argv in requests]) + 3 * len(requests)
 
 
-def _renew() -> None:
-    """Give this process a hiredis reader that holds nothing; None, its "need more", is what nulls give as well."""
-    global _feed, _gets, _has_data
-    reader = hiredis.Reader(notEnoughData=None)
-    _feed, _gets, _has_data = reader.feed, reader.gets, reader.has_data
-
-
-_feed: Callable[[bytes], object]
-_gets: Callable[[], Any]
-_has_data: Callable[[], bool]
-_renew()
-
-
 class RequestReader:
     """The requests of one client.
 
@@ -124,10 +135,11 @@ class RequestReader:
             it.
     """
 
-    __slots__ = ("_authenticated", "_line", "_partial", "error", "limits", "unfinished")
+    __slots__ = ("_authenticated", "_line", "_parser", "_partial", "error", "limits", "unfinished")
 
     def __init__(self, limits: Limits, *, authenticated: bool = True) -> None:
         self.limits = limits
+        self._parser = limits.parser
         self._authenticated = authenticated
         self.unfinished = not authenticated
         self.error: ProtocolError | QueryBufferExceeded | None = None
@@ -173,16 +185,17 @@ class RequestReader:
         ) and not _is_plain(data):
             return self._exact(data)
         weighed = (43 in data or 40 in data) and _TEXT_TYPE(data) is not None
-        _feed(data)
+        parser = self._parser
+        parser.feed(data)
         try:
-            if (first := _gets()) and not _has_data():
+            if (first := parser.gets()) and not parser.has_data():
                 b"".join(first)
                 if not weighed or _weight([first]) == len(data):
                     return [first]
-            elif (requests := _parse_rest(first)) and (not weighed or _weight(requests) == len(data)):
+            elif (requests := _parse_rest(parser, first)) and (not weighed or _weight(requests) == len(data)):
                 return requests
         except (hiredis.HiredisError, TypeError):
-            _renew()
+            parser.renew()
         return self._exact(data)
 
     def _fast(self, data: bytes) -> Iterable[Argv]:
@@ -324,26 +337,26 @@ def _integer(digits: bytes) -> int | None:
     return value if -(1 << 63) <= value < 1 << 63 else None
 
 
-def _parse_rest(first: Any) -> list[Argv] | None:
+def _parse_rest(parser: Parser, first: Any) -> list[Argv] | None:
     """What hiredis makes of bytes it has been fed; None unless they are exactly a number of well-formed requests.
 
     Args:
         first: the request that it has given already.
 
     Raises:
-        hiredis.HiredisError, TypeError: they are not requests; call `_renew`.
+        hiredis.HiredisError, TypeError: they are not requests; call `Parser.renew`.
     """
     # An empty request behind the data is the end mark: it comes out as itself only if the last request is complete.
-    _feed(_END_MARK)
+    parser.feed(_END_MARK)
     requests: list[Argv] = []
     append = requests.append
     argv = first
     while argv:
         append(argv)
-        argv = _gets()
+        argv = parser.gets()
     # Joining is the cheapest test that all arguments are bytes, no lists or numbers: otherwise a TypeError.
     b"".join(_flat(requests))
-    if argv == [] and not _has_data():
+    if argv == [] and not parser.has_data():
         return requests
-    _renew()
+    parser.renew()
     return None

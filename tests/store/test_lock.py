@@ -37,3 +37,21 @@ def test_it_ends_with_the_process(tmp_path: Path) -> None:
 def test_a_directory_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="No such file or directory"):
         DirectoryLock(tmp_path / "missing")
+
+
+def test_a_child_made_by_fork_does_not_keep_it(tmp_path: Path) -> None:
+    program = f"""
+import os, pathlib
+from airwave.store.lock import DirectoryLock
+lock = DirectoryLock(pathlib.Path({str(tmp_path)!r}))
+waiting, go_on = os.pipe()
+if not os.fork():
+    os.close(go_on)
+    os.read(waiting, 1)
+    os._exit(0)
+lock.release()
+DirectoryLock(pathlib.Path({str(tmp_path)!r})).release()
+os.close(go_on)
+os.wait()
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -35,5 +35,6 @@ class DirectoryLock:
             os.pwrite(self._file, b"%d\n" % os.getpid(), 0)
 
     def release(self) -> None:
-        """Give it back."""
+        """Give it back, also when a child made by fork has the file open still."""
+        fcntl.flock(self._file, fcntl.LOCK_UN)
         os.close(self._file)
