@@ -28,10 +28,11 @@ def test_targets_are_held_against_medians() -> None:
 
 def test_the_table_has_who_was_measured() -> None:
     measured = result(xadd={"memory": [31_234.0], "redis": [20e3]}, publish={"engine": [1e6]})
+    measured.cpu_us = {"xadd": {"memory": [30.0, 40.0, 90.0]}}
     assert library.table(measured) == [
-        ["operations/s", "airwave.Engine", "redis-py on memory://", "redis-py to redis-server over TCP"],
+        ["operations/s (client CPU)", "airwave.Engine", "redis-py on memory://", "redis-py to redis-server over TCP"],
         ["PUBLISH without subscribers", "1,000.0 k", "–", "–"],
-        ["XADD of two fields, trimmed to about 10,000", "–", "31.2 k", "20.0 k"],
+        ["XADD of two fields, trimmed to about 10,000", "–", "31.2 k (40.0 µs)", "20.0 k"],
     ]
 
 
@@ -60,6 +61,7 @@ def test_all_contenders_do_an_operation() -> None:
     assert said == ["publish: round 1 of 1"]
     assert list(measured.rates["publish"]) == list(library.CONTENDERS)
     assert all(rate > 0 for rates in measured.rates["publish"].values() for rate in rates)
+    assert all(each > 0 for cpu_us in measured.cpu_us["publish"].values() for each in cpu_us)
 
 
 def test_a_measurement_that_breaks_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

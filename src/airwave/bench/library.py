@@ -77,6 +77,7 @@ class Library:
 
     Attributes:
         rates: operations per second of each round, by operation and contender.
+        cpu_us: CPU time of the client's process per operation, likewise; that of a server is not in it.
     """
 
     date: str
@@ -84,6 +85,7 @@ class Library:
     rounds: int
     seconds: float
     rates: dict[str, dict[str, list[float]]] = field(default_factory=dict)
+    cpu_us: dict[str, dict[str, list[float]]] = field(default_factory=dict)
 
     def rate(self, operation: str, contender: str) -> float | None:
         """The median; None: not measured."""
@@ -121,8 +123,9 @@ def run(
                 for contender, url in urls.items():
                     if contender == "engine" and operation in _NOT_OF_THE_ENGINE:
                         continue
-                    rate = _measure(cores, contender, operation, seconds, url)
+                    rate, cpu_us = _measure(cores, contender, operation, seconds, url)
                     result.rates.setdefault(operation, {}).setdefault(contender, []).append(rate)
+                    result.cpu_us.setdefault(operation, {}).setdefault(contender, []).append(cpu_us)
     return result
 
 
@@ -152,7 +155,8 @@ def _url(server: Server) -> str:
     return f"redis://{server.address.host}:{server.address.port}"
 
 
-def _measure(cores: Cores, contender: str, operation: str, seconds: float, url: str) -> float:
+def _measure(cores: Cores, contender: str, operation: str, seconds: float, url: str) -> tuple[float, float]:
+    """Operations per second, and µs of CPU per operation."""
     argv = [sys.executable, "-m", WORKER, contender, operation, str(seconds), url]
     try:
         done = subprocess.run(
@@ -170,8 +174,8 @@ def _measure(cores: Cores, contender: str, operation: str, seconds: float, url: 
     except ValueError:
         last = done.stderr.strip().splitlines()[-1:] or ["no output"]
         raise BenchError(f"{operation} by {CONTENDERS[contender]}: {last[0]}") from None
-    rate: float = result["operations"] / result["seconds"]
-    return rate
+    done_in_all = result["operations"]
+    return done_in_all / result["seconds"], result["cpu_s"] * 1e6 / done_in_all
 
 
 def save(result: Library, path: Path) -> None:
@@ -203,14 +207,21 @@ def from_json(text: str) -> Library:
 
 
 def table(result: Library) -> list[list[str]]:
-    """Rates as a table: the heading, then a line for each operation; medians in thousands of operations per second."""
+    """The heading, then a line for each operation: medians of rates, and of the client's CPU time per operation."""
     contenders = [name for name in CONTENDERS if any(name in rates for rates in result.rates.values())]
-    lines = [["operations/s", *(CONTENDERS[name] for name in contenders)]]
+    lines = [["operations/s (client CPU)", *(CONTENDERS[name] for name in contenders)]]
     for operation, about in OPERATIONS.items():
         if operation in result.rates:
-            rates = [result.rate(operation, name) for name in contenders]
-            lines.append([about, *("–" if rate is None else f"{rate / 1e3:,.1f} k" for rate in rates)])
+            lines.append([about, *(_cell(result, operation, name) for name in contenders)])
     return lines
+
+
+def _cell(result: Library, operation: str, contender: str) -> str:
+    rate = result.rate(operation, contender)
+    if rate is None:
+        return "–"
+    cpu_us = result.cpu_us.get(operation, {}).get(contender)
+    return f"{rate / 1e3:,.1f} k" + (f" ({median(cpu_us):,.1f} µs)" if cpu_us else "")
 
 
 def verdicts(result: Library) -> list[list[str]]:
