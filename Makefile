@@ -7,6 +7,9 @@ STAMP := $(VENV)/.installed
 # Tests that start few processes, and without those of the core that are run again over TCP; `make test` runs all.
 QUICK := tests/test_*.py tests/commands tests/oracle tests/server/test_log.py
 
+# Many tests wait for processes: one file more at a time than there are cores.
+JOBS := $(shell $(PYTHON) -c 'import os; print(os.cpu_count() + 1)')
+
 .PHONY: help run test check format docs bench fuzz crash debian node clean
 
 help:  ## show this
@@ -16,7 +19,7 @@ run: $(STAMP)  ## set up and play the demo, then keep serving (Ctrl-C ends it)
 	@$(BIN)/airwave demo
 
 test: $(STAMP) debian node  ## set up and run every test, files side by side on all cores
-	$(BIN)/pytest -n auto --dist loadfile
+	$(BIN)/pytest -n $(JOBS) --dist loadfile
 
 check: $(STAMP)  ## lint, types, structure, documents, quick tests: under a minute
 	$(BIN)/ruff check .
