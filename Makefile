@@ -26,7 +26,7 @@ check: $(STAMP)  ## lint, types, structure, documents, quick tests: under a minu
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python docs/generate.py --check
-	$(BIN)/pytest -q -m "not slow" -k 'not [tcp' $(QUICK)
+	$(BIN)/pytest -q -n $(JOBS) --dist loadfile -m "not slow" -k 'not [tcp' $(QUICK)
 
 format: $(STAMP)  ## put the code into its form
 	$(BIN)/ruff check --fix .
