@@ -269,6 +269,31 @@ def test_an_entry_that_was_claimed_from_ourselves_is_not_delivered_once_more(url
     assert "although it is being handled" in caplog.text
 
 
+def test_an_entry_that_is_due_before_its_task_has_ended_is_tried_again_then(url, caplog):
+    async def main():
+        stream, calls, claimed = new_stream(), Calls(bad=OSError()), asyncio.Event()
+        async with connected(url) as client, working(client, stream, calls, retries=1, backoff=constant(0)) as worker:
+            postpone, begin = worker._group.postpone, worker._begin
+
+            async def postpone_slowly(entry_id, wait_ms):
+                await postpone(entry_id, wait_ms)
+                await claimed.wait()  # the answer is late, so late that a read has got the entry before
+
+            async def begin_seen(entry):
+                if entry.attempts == 2:
+                    claimed.set()
+                await begin(entry)
+
+            worker._group.postpone, worker._begin = postpone_slowly, begin_seen
+            await send(client, stream, b"bad")
+            await until(lambda: worker.stats.dead)
+            assert calls.made == [("bad", 1), ("bad", 2)]
+            assert (worker.stats.claimed, worker.stats.failed) == (0, 2)
+
+    run(main())
+    assert "although it is being handled" not in caplog.text
+
+
 def test_only_the_group_that_failed_gets_an_entry_again(url):
     async def main():
         stream, bad, good = new_stream(), Calls(order=ValueError()), Calls()

@@ -118,6 +118,7 @@ class Worker:
         self._stats = Stats()
         self._running: dict[str, asyncio.Task[None]] = {}
         self._lost: set[str] = set()  # running here, but another consumer has them
+        self._postponed: set[str] = set()  # their handlers have failed; their tasks tell the server when they are due
         self._retries = Retries(waiting_max)
         self._changed = asyncio.Event()  # a place is free, something waits, or the end has come
         self._stopping = False
@@ -284,6 +285,8 @@ class Worker:
     # --- an entry ---------------------------------------------------------------------------------------------------
 
     async def _begin(self, entry: Entry) -> None:
+        if entry.id in self._postponed:  # so short a backoff that a read of ours claimed it before its task has ended
+            await asyncio.wait([self._running[entry.id]])
         if entry.id in self._running:
             # The event loop stood still for so long that the heartbeat was late, and a read of ours claimed the entry.
             log.warning("entry was claimed although it is being handled: %s id=%s", self._name, entry.id)
@@ -298,6 +301,7 @@ class Worker:
     def _end(self, entry_id: str) -> None:
         del self._running[entry_id]
         self._lost.discard(entry_id)
+        self._postponed.discard(entry_id)
         self._changed.set()
 
     async def _work(self, entry: Entry) -> None:
@@ -330,6 +334,7 @@ class Worker:
                 "entry failed, next attempt in %.3g s: %s id=%s attempts=%d: %s",
                 *(wait_s, self._name, entry.id, entry.attempts, described(error)),
             )
+            self._postponed.add(entry.id)
             await insist(lambda: self._group.postpone(entry.id, int(wait_s * 1000)), self._name)
             due_s = time.monotonic() + wait_s
             self._retries.add(entry.id, due_s, far=wait_s * 1000 > self._group.claim_after_ms)
