@@ -216,6 +216,35 @@ def test_what_was_dropped_is_counted_and_told() -> None:
     assert len(logged(node, "warning")) == 1
 
 
+@pytest.mark.parametrize("version", [2, 3])
+def test_who_asks_for_it_is_told_where_messages_were_dropped_and_how_many(version: int) -> None:
+    node, alice, bob = make(("client-output-buffer-limit", "pubsub 200000 0 0"), DROP)
+    alice.raw(f"HELLO {version}")
+    alice.raw("SUBSCRIBE __airwave__:dropped")
+    expected = dropped = 0
+    for round_ in range(3):
+        alice.wire.stuck = True
+        for start in range(0, 200, 50):  # more is dropped again and again, also the notice of what was before
+            publish(bob, range(round_ * 200 + start, round_ * 200 + start + 50), BIG)
+        assert alice.session.waiting_bytes <= 200_000
+        alice.wire.unstick()
+        data, notices = alice.reads(), 0
+        while data:
+            end = frame_end(data)
+            _, channel, payload = meaning(data[:end])
+            data = data[end:]
+            if channel == "__airwave__:dropped":
+                notices += 1
+                expected += int(payload) - dropped  # so many are missing here
+                dropped = int(payload)
+            else:
+                assert int(payload.rstrip(".")) == expected
+                expected += 1
+        assert expected == (round_ + 1) * 200
+        assert (notices, alice.session.dropped) == (1, dropped)
+    assert node.broker.stats.dropped_messages == dropped
+
+
 def test_replies_and_confirmations_are_never_dropped() -> None:
     node, alice, bob = make(("client-output-buffer-limit", "pubsub 200000 0 0"), DROP)
     alice.wire.stuck = True

@@ -12,7 +12,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 # Each may import from earlier layers only. Modules of one layer do not import each other; packages may inside
 # themselves.
 LAYERS = [
-    {"errors", "version", "quoting", "urls"},
+    {"errors", "version", "quoting", "urls", "notices"},
     {"resp", "request", "glob"},
     {"settings"},
     {"command", "pubsub", "slowlog", "latency", "stats", "journal", "host"},

@@ -12,7 +12,9 @@ tick for those that lag, not per message.
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from airwave.notices import DROPPED_CHANNEL
 from airwave.pubsub import Subscriber
+from airwave.resp import bulk
 from airwave.settings import BufferLimit
 
 if TYPE_CHECKING:
@@ -256,21 +258,29 @@ class Client(Subscriber):
 
     def _drop_oldest(self, excess: int) -> None:
         """Drop whole messages from the front of `out` until `excess` bytes are gone; replies stay."""
+        notice = self.format.message_head(b"message", DROPPED_CHANNEL)
+        assert isinstance(notice, bytes)
+        if told := DROPPED_CHANNEL in self.channels:
+            excess += len(notice) + 30  # room for the notice itself
         kept: list[bytes] = []
         dropped = freed = 0
         end = 0
         for end, frame in enumerate(self.out, 1):  # noqa: B007
             if frame.startswith(_MESSAGE_HEADS):
-                dropped += 1
+                dropped += not frame.startswith(notice)
                 freed += len(frame)
             else:
                 kept.append(frame)
             if freed >= excess:
                 break
-        if not dropped:
+        if not freed:
             return
+        if told:
+            # All that were dropped so far, so that the next notice may take the place of one that was not sent yet.
+            kept.append(notice + bulk(b"%d" % (self.dropped + dropped)))
+            freed -= len(kept[-1])
         self.out[:end] = kept
-        self._counted -= dropped
+        self._counted += len(kept) - end
         self._counted_bytes -= freed
         if not self.dropped:
             self.broker.host.log(

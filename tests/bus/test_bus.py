@@ -155,6 +155,43 @@ def test_a_subscriber_that_is_too_slow_for_the_server_is_a_gap_that_is_told(url:
     run(body())
 
 
+@pytest.mark.parametrize("url", ["memory", "airwave"], indirect=True)
+def test_what_a_server_drops_without_cutting_it_off_is_a_gap_that_is_told(url: str) -> None:
+    async def body() -> None:
+        bus = Bus(url)
+        gaps: list[Gap] = []
+        seen: list[int] = []
+        go = asyncio.Event()
+
+        @bus.on("news", queue=1)
+        async def news(data: bytes) -> None:
+            await go.wait()
+            seen.append(int(data[:5]))
+
+        @bus.on_gap
+        async def gap(gap: Gap) -> None:
+            gaps.append(gap)
+
+        async with bus:
+            settings = {"client-output-buffer-limit": "pubsub 4mb 0 0", "slow-subscriber-policy": "drop-oldest"}
+            before = {name: (await bus.redis.config_get(name))[name] for name in settings}
+            for name, value in settings.items():
+                await bus.redis.config_set(name, value)
+            try:
+                for number in range(100):
+                    assert await bus.publish("news", b"%05d" % number + bytes(1 << 20)) == 1
+                go.set()
+                await until(lambda: 99 in seen)
+            finally:
+                for name, value in before.items():
+                    await bus.redis.config_set(name, value)
+        assert {gap.reason for gap in gaps} == {"server"}
+        assert len(seen) + sum(gap.dropped or 0 for gap in gaps) == 100
+        assert seen == sorted(seen)
+
+    run(body())
+
+
 def test_a_server_that_was_away_is_found_again() -> None:
     async def body() -> None:
         port = free_port()

@@ -29,16 +29,16 @@ class Told:
             channels,
             patterns,
             deliver=self.deliver,
-            lost=lambda: self.events.append("lost"),
-            restored=self.restored,
+            lost=lambda why: self.events.append(why.removeprefix("was ")),
+            missed=self.missed,
         )
 
     async def deliver(self, pattern: bytes | None, channel: bytes, data: bytes) -> None:
         self.events.append((pattern, channel, data))
 
-    async def restored(self, since: datetime) -> None:
+    async def missed(self, since: datetime, dropped: int | None) -> None:
         self.since.append(since)
-        self.events.append("restored")
+        self.events.append("missed" if dropped is None else dropped)
 
 
 def test_it_hears_channels_and_patterns_in_order(url: str) -> None:
@@ -75,11 +75,11 @@ def test_a_connection_that_is_killed_comes_back_and_a_gap_is_told(url: str, capl
             for _ in range(2):
                 told.events.clear()
                 assert await client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
-                await until(lambda: "restored" in told.events)
+                await until(lambda: "missed" in told.events)
                 await client.publish("a", "2")
                 await client.publish("p:", "3")
                 await until(lambda: len(told.events) == 4)
-                assert told.events == ["lost", "restored", (None, b"a", b"2"), (b"p:*", b"p:", b"3")]
+                assert told.events == ["lost", "missed", (None, b"a", b"2"), (b"p:*", b"p:", b"3")]
             assert begin <= told.since[0] <= heard
             await told.subscriber.stop()
 
@@ -209,14 +209,14 @@ def test_a_server_that_is_gone_without_a_word_is_found_out(
             await until(lambda: (1, [b"PING"]) in server.commands)
             assert told.events == []
             await clock.tick()
-            await until(lambda: told.events == ["lost", "restored"])
+            await until(lambda: told.events == ["lost", "missed"])
             for count in range(1, 4):  # this one answers, and is kept
                 heard_s = told.subscriber._heard_s
                 await clock.tick()
                 await until(lambda heard_s=heard_s: told.subscriber._heard_s != heard_s)
                 assert server.commands.count((2, [b"PING"])) == count
                 await clock.tick()
-            assert told.events == ["lost", "restored"]
+            assert told.events == ["lost", "missed"]
             await told.subscriber.stop()
 
     with caplog.at_level(logging.WARNING, "airwave.bus"):
@@ -270,7 +270,39 @@ def test_what_comes_between_confirmations_is_delivered_behind_the_gap() -> None:
             assert told.events == [(None, b"a", b"1"), (None, b"a", b"last")]
             server.hang_up()
             await until(lambda: len(told.events) == 6)
-            assert told.events[2:] == ["lost", "restored", (None, b"a", b"2"), (None, b"a", b"last")]
+            assert told.events[2:] == ["lost", "missed", (None, b"a", b"2"), (None, b"a", b"last")]
+            await told.subscriber.stop()
+
+    run(body())
+
+
+def test_what_the_server_has_dropped_is_told_where_it_is_missing() -> None:
+    def notice(payload: bytes) -> bytes:
+        return b"*3\r\n$7\r\nmessage\r\n$19\r\n__airwave__:dropped\r\n$%d\r\n%b\r\n" % (len(payload), payload)
+
+    def answer(connection: int, command: list[bytes]) -> Any:
+        if command[0] == b"COMMAND":
+            return b"*1\r\n*1\r\n$9\r\nxschedule\r\n"
+        if command[0] == b"SUBSCRIBE":
+            assert command[1:] == [b"a", b"__airwave__:dropped"]
+            told = (
+                (b"1", notice(b"2"), b"4", notice(b"junk"), notice(b"5"), b"8") if connection == 1 else (notice(b"1"),)
+            )
+            frames = [each if each.startswith(b"*") else message(each) for each in told]
+            return CONFIRMED + CONFIRMED.replace(b"$1\r\na", b"$19\r\n__airwave__:dropped") + b"".join(frames)
+        return b"+OK\r\n"
+
+    async def body() -> None:
+        async with Scripted(answer) as server, server.client as client:
+            told = Told(client, [b"a"], [])
+            await told.subscriber.start()
+            await until(lambda: len(told.events) == 7)
+            one, four, eight = [(None, b"a", each) for each in (b"1", b"4", b"8")]
+            assert told.events == [one, "too slow", 2, four, "too slow", 3, eight]
+            server.hang_up()
+            await until(lambda: len(told.events) == 11)
+            assert told.events[7:] == ["lost", "missed", "too slow", 1]
+            assert told.since == sorted(told.since)
             await told.subscriber.stop()
 
     run(body())
@@ -289,7 +321,7 @@ def test_it_tries_again_until_the_server_takes_it(caplog: pytest.LogCaptureFixtu
             told = Told(client, [b"a"], [])
             await told.subscriber.start()
             server.hang_up()
-            await until(lambda: told.events == ["lost", "restored"])
+            await until(lambda: told.events == ["lost", "missed"])
             await told.subscriber.stop()
 
     with caplog.at_level(logging.WARNING, "airwave.bus"):
@@ -339,7 +371,7 @@ def test_a_fault_in_what_is_called_is_logged_and_costs_the_connection_only(
             told.subscriber._deliver = deliver
             await told.subscriber.start()
             await client.publish("a", "bad")
-            await until(lambda: "restored" in told.events)
+            await until(lambda: "missed" in told.events)
             await client.publish("a", "good")
             await until(lambda: (None, b"a", b"good") in told.events)
             await told.subscriber.stop()

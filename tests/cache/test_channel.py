@@ -50,6 +50,25 @@ def test_a_lost_connection_is_an_error_and_not_made_again_in_silence(
         wait_for(fails, "the error")
 
 
+def test_what_the_server_dropped_is_a_lost_connection(channel: str) -> None:
+    url = f"memory://{channel}"
+    here = Channel(url, channel, {}, 5.0)
+    with contextlib.closing(connect(url)) as server, contextlib.closing(here):
+        for name, value in ("slow-subscriber-policy", "drop-oldest"), ("client-output-buffer-limit", "pubsub 1mb 0 0"):
+            server.config_set(name, value)
+        with contextlib.closing(here.subscribe()) as subscription:
+            events(subscription, 1)
+            for _ in range(10):
+                here.publish(bytes(1 << 20))
+
+            def read_on() -> None:
+                while True:
+                    subscription.receive(0.1)
+
+            with pytest.raises(RedisError, match="dropped"):
+                read_on()
+
+
 def test_where_nobody_listens() -> None:
     here = Channel(f"redis://{HOST}:{free_port()}", "channel", {"retry": None}, 5.0)
     with contextlib.closing(here):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import sys
 from datetime import UTC, datetime
@@ -81,6 +82,25 @@ def test_it_reconnects_and_says_what_may_be_missing(server, url, options):
         server.client.client_kill_filter(_type="pubsub")
         assert "lost" in sub.note()
         assert "may have been missed" in sub.note()
+
+
+@pytest.mark.slow
+def test_what_the_server_dropped_is_told(make_server):
+    limit = ("--client-output-buffer-limit", "pubsub", "4mb", "0", "0")
+    server = make_server(*limit, "--slow-subscriber-policy", "drop-oldest", kind="airwave")
+    with subscribed(start_airwave("sub", "news", "--url", server.url)) as sub:
+        sub.popen.send_signal(signal.SIGSTOP)
+        for number in range(200):
+            server.client.publish("news", b"%d" % number + bytes(1 << 18))
+        sub.popen.send_signal(signal.SIGCONT)
+        seen = 1
+        while "\t199" not in sub.line()[:8]:
+            seen += 1
+        notes = []
+        while seen + sum(notes) < 200:
+            notes.append(int(re.fullmatch(r"(\d+) message\(s\) are missing here: .*", sub.note())[1]))
+        assert seen + sum(notes) == 200
+        assert notes
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 import redis.asyncio
 
@@ -70,7 +70,7 @@ class Events:
         self._patterns: dict[bytes, list[_Listener]] = defaultdict(list)
         self._listeners: list[_Listener] = []
         self._subscriber: Subscriber | None = None
-        self._missed = 0
+        self._gap_count = 0
 
     def add(
         self, template: Template, name: str, target: Target, *, concurrency: int, queue: int, when_full: WhenFull
@@ -109,7 +109,7 @@ class Events:
             failed=sum(one.failed for one in listeners),
             dropped=sum(one.lane.dropped for one in listeners),
             unmatched=sum(one.unmatched for one in listeners),
-            gaps=self._missed,
+            gaps=self._gap_count,
             queued=sum(len(one.lane) for one in listeners),
             running=sum(one.lane.running for one in listeners),
         )
@@ -127,8 +127,8 @@ class Events:
                 list(self._channels),
                 list(self._patterns),
                 deliver=self._deliver,
-                lost=lambda: None,
-                restored=self._restored,
+                lost=lambda _: None,
+                missed=self._missed,
             )
             await subscriber.start()
             self._subscriber = subscriber
@@ -156,11 +156,12 @@ class Events:
         for listener in self._channels[channel] if pattern is None else self._patterns[pattern]:
             await listener.take(channel, data)
 
-    async def _restored(self, since: datetime) -> None:
-        await self._tell_gap(Gap("connection", tuple(one.template.text for one in self._listeners), since, None))
+    async def _missed(self, since: datetime, dropped: int | None) -> None:
+        reason: Literal["connection", "server"] = "connection" if dropped is None else "server"
+        await self._tell_gap(Gap(reason, tuple(one.template.text for one in self._listeners), since, dropped))
 
     async def _tell_gap(self, gap: Gap) -> None:
-        self._missed += 1
+        self._gap_count += 1
         await self._gaps.tell(gap)
 
 

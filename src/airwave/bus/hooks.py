@@ -48,13 +48,15 @@ class Gap:
     """Messages may have been missed.
 
     Attributes:
-        reason: "connection": it was lost, and is there again; "queue": a handler was too slow for its queue.
+        reason: "connection": it was lost, and is there again; "queue": a handler was too slow for its queue; "server":
+            the connection was too slow for an Airwave with `slow-subscriber-policy drop-oldest`.
         channels: the channels and templates concerned.
         since: nothing was missed before this time.
-        dropped: how many were dropped from the queue; None: nobody knows, the connection was lost.
+        dropped: how many were dropped from the queue, or on all channels by the server; None: nobody knows, the
+            connection was lost.
     """
 
-    reason: Literal["connection", "queue"]
+    reason: Literal["connection", "queue", "server"]
     channels: tuple[str, ...]
     since: datetime
     dropped: int | None

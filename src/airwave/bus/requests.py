@@ -127,16 +127,16 @@ class Requests:
                     [self._channel.encode()],
                     [],
                     deliver=self._take,
-                    lost=lambda: self._fail("the connection for replies was lost"),
-                    restored=self._restored,
+                    lost=lambda why: self._fail(f"the connection for replies {why}"),
+                    missed=self._missed,
                 )
                 await subscriber.start()
                 self._subscriber = subscriber
                 self._subscribed.set()
         await self._subscribed.wait()
 
-    async def _restored(self, since: datetime) -> None:
-        del since
+    async def _missed(self, since: datetime, dropped: int | None) -> None:
+        del since, dropped
         self._subscribed.set()
 
     def _fail(self, why: str) -> None:

@@ -1,7 +1,8 @@
 """A subscriber: one connection that listens, and comes back when it was lost.
 
     connecting --all confirmed--> listening --lost--> waiting (backoff) --> connecting --all confirmed--> listening
-                                                                                                          and a gap
+                                      |                                                                   and a gap
+                                      +-- the server has dropped messages (airwave.notices) --> a gap
 
 The connection is of the class that the client's own have, and made by the same arguments, but is none of its pool's:
 redis-py would connect again by itself and say nothing, and then messages would be missed that nobody knows of. It
@@ -20,12 +21,13 @@ from typing import Any
 
 import redis.asyncio
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
 
 from airwave.bus.backoff import exponential
 from airwave.bus.lane import TURN
 from airwave.bus.tasks import cancel
+from airwave.notices import ASK, DROPPED_CHANNEL, gives_notice, newly_dropped
 
 logger = logging.getLogger("airwave.bus")
 
@@ -50,9 +52,10 @@ class Subscriber:
         name: for log lines.
         channels, patterns: what to subscribe to; not none at all.
         deliver: called with each message, one after the other; it must not raise.
-        lost: called when the connection was lost.
-        restored: called when it is there again and all is subscribed, with a time before which nothing was missed.
-            No message that came since is delivered before it has returned.
+        lost: called with "was lost", or with "was too slow" when the server has dropped messages.
+        missed: called behind it, when all is subscribed: with a time before which nothing was missed, and how many
+            messages the server has dropped; None: nobody knows, the connection was lost. No message that came since
+            is delivered before it has returned.
     """
 
     def __init__(
@@ -63,13 +66,14 @@ class Subscriber:
         patterns: Sequence[bytes],
         *,
         deliver: Deliver,
-        lost: Callable[[], None],
-        restored: Callable[[datetime], Awaitable[None]],
+        lost: Callable[[str], None],
+        missed: Callable[[datetime, int | None], Awaitable[None]],
     ) -> None:
         self._client, self._name = client, name
         self._channels, self._patterns = channels, patterns
-        self._deliver, self._lost, self._restored = deliver, lost, restored
+        self._deliver, self._lost, self._missed = deliver, lost, missed
         self._backoff = exponential(0.05, 5.0, jitter=0.5)
+        self._dropped = 0  # messages that the server has dropped on this connection
         self._early: list[Any] = []  # messages that came before all was confirmed
         self._heard_s = 0.0  # when the server was last heard of, by the system's clock
         self._reading = False
@@ -97,20 +101,20 @@ class Subscriber:
         try:
             async with asyncio.timeout(CONNECT_S):
                 await connection.connect()
-                wanted = ("SUBSCRIBE", *self._channels), ("PSUBSCRIBE", *self._patterns)
+                channels = [*self._channels, DROPPED_CHANNEL] if await _gives_notice(connection) else self._channels
+                wanted = ("SUBSCRIBE", *channels), ("PSUBSCRIBE", *self._patterns)
                 commands = connection.pack_commands([command for command in wanted if len(command) > 1])
                 await connection.send_packed_command(commands, check_health=False)
-                await self._await_confirmations(connection)
+                await self._await_confirmations(connection, len(channels) + len(self._patterns))
         except BaseException:
             await _disconnect(connection)
             raise
         return connection
 
-    async def _await_confirmations(self, connection: Any) -> None:
+    async def _await_confirmations(self, connection: Any, missing: int) -> None:
         """What comes in between is kept. It is not much: both commands are in one write, so the server runs them
         together or almost so."""
-        self._early = []
-        missing = len(self._channels) + len(self._patterns)
+        self._early, self._dropped = [], 0
         while missing:
             reply = await connection.read_response(disconnect_on_error=False)
             if reply[0] in _KINDS:
@@ -128,11 +132,11 @@ class Subscriber:
                 logger.exception("%s: internal error; connecting anew", self._name)
             finally:
                 await _disconnect(connection)
-            since = datetime.fromtimestamp(self._heard_s, UTC)
-            self._lost()
+            since = _time(self._heard_s)
+            self._lost("was lost")
             connection = await self._reconnect()
             try:
-                await self._restored(since)
+                await self._missed(since, None)
             except BaseException:
                 await _disconnect(connection)
                 raise
@@ -163,13 +167,13 @@ class Subscriber:
             watch = asyncio.create_task(self._watch(connection, limit), name=f"airwave.bus {self._name} watch")
             try:
                 for reply in self._early:
-                    await self._take(reply)
+                    await self._take(reply, self._heard_s)
                 turn = 0
                 while True:
                     self._reading = True
                     reply = await connection.read_response(disconnect_on_error=False)
-                    self._reading, self._heard_s = False, time.time()
-                    await self._take(reply)
+                    heard_s, self._reading, self._heard_s = self._heard_s, False, time.time()
+                    await self._take(reply, heard_s)
                     turn += 1
                     if turn % TURN == 0:  # what is parsed already comes without waiting: handlers need their turn
                         await asyncio.sleep(0)
@@ -177,9 +181,21 @@ class Subscriber:
                 self._early = []
                 await cancel([watch])
 
-    async def _take(self, reply: Any) -> None:
-        if isinstance(reply, list) and _KINDS.get(reply[0]) == len(reply):
+    async def _take(self, reply: Any, heard_s: float) -> None:
+        """Deliver what came, if it is a message; before it the server was last heard of at `heard_s`."""
+        if not isinstance(reply, list) or _KINDS.get(reply[0]) != len(reply):
+            return
+        if reply[1] == DROPPED_CHANNEL and len(reply) == 3:
+            await self._count_dropped(reply[2], heard_s)
+        else:
             await self._deliver(reply[1] if len(reply) == 4 else None, reply[-2], reply[-1])
+
+    async def _count_dropped(self, payload: bytes, heard_s: float) -> None:
+        if dropped := newly_dropped(payload, self._dropped):
+            self._dropped += dropped
+            logger.warning("%s: too slow: the server has dropped %d message(s)", self._name, dropped)
+            self._lost("was too slow")
+            await self._missed(_time(heard_s), dropped)
 
     async def _watch(self, connection: Any, limit: asyncio.Timeout) -> None:
         """Ask a server that is silent whether it is there; end listening if it does not answer."""
@@ -195,6 +211,18 @@ class Subscriber:
                 asked = True
                 with contextlib.suppress(*_LOST):  # whoever reads is told as well
                     await connection.send_command("PING", check_health=False)
+
+
+def _time(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+async def _gives_notice(connection: Any) -> bool:
+    try:
+        await connection.send_command(*ASK, check_health=False)
+        return gives_notice(await connection.read_response(disconnect_on_error=False))
+    except ResponseError:  # not allowed
+        return False
 
 
 def _connection_like(client: redis.asyncio.Redis) -> Any:

@@ -3,10 +3,13 @@
 from typing import Any
 
 from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 from airwave.connecting import connect
+from airwave.notices import ASK, DROPPED_CHANNEL, gives_notice
 
 Event = tuple[str, bytes]
 """What came (`subscribe`, `message`, `pong`), and what with it."""
@@ -63,16 +66,23 @@ class Subscription:
         self._client.connection_pool.connection_kwargs["decode_responses"] = False
         self._pubsub = self._client.pubsub()  # type: ignore[no-untyped-call]
         try:
-            self._pubsub.subscribe(name)
+            self._pubsub.subscribe(name, *([DROPPED_CHANNEL] if self._gives_notice() else []))
         except BaseException:
             self.close()
             raise
+
+    def _gives_notice(self) -> bool:
+        self._pubsub.execute_command(*ASK)
+        try:
+            return gives_notice(self._pubsub.parse_response())
+        except ResponseError:  # not allowed
+            return False
 
     def receive(self, timeout_s: float) -> Event | None:
         """The next event; None: there was none for so long.
 
         Raises:
-            redis.RedisError, OSError: the connection is gone, or the server refused something.
+            redis.RedisError, OSError: the connection is gone, messages of it are, or the server refused something.
         """
         try:
             message = self._pubsub.get_message(timeout=timeout_s)
@@ -81,6 +91,10 @@ class Subscription:
         if message is None:
             return None
         data = message["data"]
+        if message["channel"] == DROPPED_CHANNEL:
+            if message["type"] == "message":
+                raise RedisConnectionError("the server has dropped messages, as they were not read in time")
+            return None
         return message["type"], data if isinstance(data, bytes) else b"%d" % data
 
     def ping(self, token: bytes) -> None:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airwave.cli.client import display, explain
 from airwave.cli.failure import Failure
+from airwave.cli.output import say
 from airwave.cli.reports import Reports
+from airwave.notices import ASK, DROPPED_CHANNEL, gives_notice, newly_dropped
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -68,11 +70,19 @@ def _read(
 ) -> Iterator[Message | None]:
     """The messages of one connection, until it fails. `subscribed` is called when all names are confirmed."""
     connection.connect()
-    connection.send_command(command, *names)
     unconfirmed = len(names)
+    if _tells_of_drops(connection):
+        connection.send_command(b"SUBSCRIBE", DROPPED_CHANNEL)
+        unconfirmed += 1
+    connection.send_command(command, *names)
+    dropped = 0
     for reply in _replies(connection):
         kind = reply[0] if isinstance(reply, list) else None
-        if kind == b"message":
+        if kind == b"message" and reply[1] == DROPPED_CHANNEL:
+            if missing := newly_dropped(reply[2], dropped):
+                dropped += missing
+                say(f"{missing} message(s) are missing here: the server dropped what was not read in time")
+        elif kind == b"message":
             yield Message(reply[1], None, reply[2])
         elif kind == b"pmessage":
             yield Message(reply[2], reply[1], reply[3])
@@ -82,6 +92,16 @@ def _read(
                 subscribed()
         elif reply is None:
             yield None
+
+
+def _tells_of_drops(connection: Any) -> bool:
+    import redis
+
+    connection.send_command(*ASK)
+    try:
+        return gives_notice(connection.read_response())
+    except redis.ResponseError:  # not allowed
+        return False
 
 
 def _replies(connection: Any) -> Iterator[Any]:
