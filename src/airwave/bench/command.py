@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,13 +59,14 @@ def execute(wishes: Wishes) -> int:
     if wishes.list_loads:
         console.print(_loads())
         return 0
-    if wishes.suite == library.NAME:
-        return _library(wishes, console, notes)
+
+    def progress(line: str) -> None:
+        notes.print(line, style="dim", markup=False, highlight=False)
+
+    measure = _library if wishes.suite == library.NAME else _suites
     try:
-        result = run(wishes.options(), lambda line: notes.print(line, style="dim", markup=False, highlight=False))
-        show(result, console)
+        failed = measure(wishes, console, progress)
         if wishes.save is not None:
-            save(result, wishes.save)
             notes.print(f"saved to {wishes.save}", markup=False, highlight=False)
     except BenchError as error:
         notes.print(f"airwave bench: {error}", markup=False, highlight=False, soft_wrap=True)
@@ -73,36 +74,32 @@ def execute(wishes: Wishes) -> int:
     except KeyboardInterrupt:
         notes.print("airwave bench: interrupted; the servers it started have been ended")
         return 130
-    return 1 if result.failed() else 0
+    return 1 if failed else 0
 
 
-def _library(wishes: Wishes, console: Console, notes: Console) -> int:
-    """The suite that has many sides, not two."""
-    try:
-        unknown = [name for name in wishes.only if name not in library.OPERATIONS]
-        if unknown:
-            raise BenchError(f"there is no load named {unknown[0]}: choose from {', '.join(library.OPERATIONS)}")
-        if wishes.against is not None:
-            raise BenchError("--against is not for --suite library, which starts its servers itself")
-        options = wishes.options()
-        result = library.run(
-            options.rounds,
-            wishes.seconds or (0.3 if wishes.quick else 1.0),
-            lambda line: notes.print(line, style="dim", markup=False, highlight=False),
-            wishes.only or tuple(library.OPERATIONS),
-        )
-        for heading, *lines in (library.table(result), library.verdicts(result)):
-            console.print(_table(heading, lines))
-        if wishes.save is not None:
-            library.save(result, wishes.save)
-            notes.print(f"saved to {wishes.save}", markup=False, highlight=False)
-    except BenchError as error:
-        notes.print(f"airwave bench: {error}", markup=False, highlight=False, soft_wrap=True)
-        return 2
-    except KeyboardInterrupt:
-        notes.print("airwave bench: interrupted; the servers it started have been ended")
-        return 130
-    return 0
+def _suites(wishes: Wishes, console: Console, progress: Callable[[str], None]) -> bool:
+    """The suites that have two sides; whether something broke."""
+    result = run(wishes.options(), progress)
+    show(result, console)
+    if wishes.save is not None:
+        save(result, wishes.save)
+    return result.failed()
+
+
+def _library(wishes: Wishes, console: Console, progress: Callable[[str], None]) -> bool:
+    """The suite that has many sides; what breaks there is an error."""
+    unknown = [name for name in wishes.only if name not in library.OPERATIONS]
+    if unknown:
+        raise BenchError(f"there is no load named {unknown[0]}: choose from {', '.join(library.OPERATIONS)}")
+    if wishes.against is not None:
+        raise BenchError("--against is not for --suite library, which starts its servers itself")
+    seconds = wishes.seconds or (0.3 if wishes.quick else 1.0)
+    result = library.run(wishes.options().rounds, seconds, progress, wishes.only or tuple(library.OPERATIONS))
+    for heading, *lines in (library.table(result), library.verdicts(result)):
+        console.print(_table(heading, lines))
+    if wishes.save is not None:
+        library.save(result, wishes.save)
+    return False
 
 
 def _table(heading: Sequence[str], lines: Sequence[Sequence[str]]) -> Table:

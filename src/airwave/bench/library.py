@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
-from airwave.bench import machine
+from airwave.bench import machine, report
 from airwave.bench.errors import BenchError
 from airwave.bench.program import Cores, Setup, airwave_argv, redis_argv
 from airwave.bench.servers import Server, started
@@ -179,16 +179,8 @@ def _measure(cores: Cores, contender: str, operation: str, seconds: float, url: 
 
 
 def save(result: Library, path: Path) -> None:
-    """Write the JSON to `path`.
-
-    Raises:
-        BenchError: it cannot be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps({"format": FORMAT, **asdict(result)}, indent=1) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise BenchError(f"cannot write {path}: {error.strerror}") from error
+    """Write the JSON to `path`; see `report.write`."""
+    report.write(json.dumps({"format": FORMAT, **asdict(result)}, indent=1) + "\n", path)
 
 
 def from_json(text: str) -> Library:

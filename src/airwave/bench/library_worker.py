@@ -8,7 +8,7 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from airwave import connecting
@@ -26,11 +26,18 @@ BURST = 100  # messages that a publisher sends before its subscriber has a turn
 Step = Callable[[], object]
 
 
+def _turns(seconds: float) -> Iterator[None]:
+    """Once, and again until so much time is over."""
+    end = time.perf_counter() + seconds
+    yield
+    while time.perf_counter() < end:
+        yield
+
+
 def _timed(step: Step, seconds: float) -> int:
     """Repeat for so long; returns how often."""
     done = 0
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end:
+    for _ in _turns(seconds):
         for _ in range(LOOK_EVERY):
             step()
         done += LOOK_EVERY
@@ -80,8 +87,7 @@ def round_trip(client: Any, seconds: float) -> int:
 async def publish_async(client: Any, seconds: float) -> int:
     """PUBLISH without subscribers, awaited."""
     done = 0
-    end = time.perf_counter() + seconds
-    while time.perf_counter() < end:
+    for _ in _turns(seconds):
         for _ in range(LOOK_EVERY):
             await client.publish(CHANNEL, PAYLOAD)
         done += LOOK_EVERY
@@ -96,7 +102,6 @@ async def deliver(client: Any, seconds: float) -> int:
     await pubsub.subscribe(CHANNEL)
     await pubsub.get_message(timeout=5)
     published = received = 0
-    end = time.perf_counter() + seconds
 
     async def receive() -> None:
         nonlocal received
@@ -104,7 +109,7 @@ async def deliver(client: Any, seconds: float) -> int:
             received += 1
 
     task = asyncio.create_task(receive())
-    while time.perf_counter() < end:
+    for _ in _turns(seconds):
         await client.publish(CHANNEL, PAYLOAD)
         published += 1
     while received < published:
@@ -127,8 +132,7 @@ async def _deliver_direct(client: Engine, seconds: float) -> int:
     with client.subscribe(CHANNEL) as subscription:
         task = asyncio.create_task(receive())
         published = 0
-        end = time.perf_counter() + seconds
-        while time.perf_counter() < end:
+        for _ in _turns(seconds):
             for _ in range(BURST):
                 client.publish(CHANNEL, PAYLOAD)
             published += BURST

@@ -250,13 +250,18 @@ def _comparison(entry: dict[str, Any]) -> Comparison:
 
 
 def save(result: Result, path: Path) -> None:
-    """Write the JSON to `path`, whose folder is made if need be.
+    """Write the JSON to `path`; see `write`."""
+    write(to_json(result), path)
+
+
+def write(text: str, path: Path) -> None:
+    """Write to `path`, whose folder is made if need be.
 
     Raises:
         BenchError: it cannot be written.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(to_json(result), encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise BenchError(f"cannot write {path}: {error.strerror}") from error

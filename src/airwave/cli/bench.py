@@ -24,7 +24,9 @@ def bench(  # noqa: PLR0917 (typer passes by name)
     ] = None,
     seconds: Annotated[
         float | None,
-        typer.Option(min=0.05, max=3600, help="Length of a measurement.", show_default="2; flood 60, idle10k 10"),
+        typer.Option(
+            min=0.05, max=3600, help="Length of a measurement.", show_default="2; library 1, flood 60, idle10k 10"
+        ),
     ] = None,
     save: Annotated[Path | None, typer.Option(metavar="FILE", help="Write every number to this file, as JSON.")] = None,
     quick: Annotated[bool, typer.Option("--quick", help="2 rounds of 0.5 s, checks of 5 s: for a look only.")] = False,
