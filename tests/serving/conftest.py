@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 from live import DEADLINE_S, wait_for
@@ -47,6 +48,16 @@ def nothing_left(warm: None) -> Iterator[None]:  # noqa: ARG001
     wait_for(lambda: set(threading.enumerate()) <= threads, "the end of the threads")
     assert descriptors() == before
     assert not lifetime._running
+
+
+@contextmanager
+def running(program: str) -> Iterator[tuple["subprocess.Popen[str]", int]]:
+    """Run a program that prints the port of its server; it must end when its input does, behind the block."""
+    with subprocess.Popen(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        yield process, int(process.stdout.readline())
 
 
 @pytest.fixture

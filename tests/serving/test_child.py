@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -11,6 +10,8 @@ import redis
 from live import HOST, Peer, wait_for
 
 from airwave.serving import Server, ServerError
+
+from .conftest import running
 
 
 def child_of(server: Server) -> int:
@@ -44,6 +45,15 @@ def test_its_warnings_come_with_their_fields(caplog: pytest.LogCaptureFixture) -
     assert (record.name, record.levelname) == ("airwave", "WARNING")
     assert record.getMessage().startswith("client over its output buffer limit is disconnected  ")
     assert record.fields["name"] == "the-slow"
+
+
+def test_the_form_of_a_log_that_the_parent_reads_stays(tmp_path: Path) -> None:
+    with Server(process=True) as server, redis.Redis.from_url(server.url) as client:
+        assert client.config_set("loglevel", "verbose")
+        with pytest.raises(redis.ResponseError, match="which configures the log"):
+            client.config_set("log-format", "text")
+    with Server(process=True, dir=tmp_path, logfile="log") as server, redis.Redis.from_url(server.url) as client:
+        assert client.config_set("log-format", "json")
 
 
 def test_a_log_file_and_a_pid_file_of_its_own(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -94,12 +104,8 @@ with Server(process=True, loglevel="debug") as server:
 
 
 def test_a_parent_that_does_not_read_the_log_stops_nothing() -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", STOPPED_PARENT], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as parent:
-        assert parent.stdin is not None
-        assert parent.stdout is not None
-        address = HOST, int(parent.stdout.readline())
+    with running(STOPPED_PARENT) as (parent, port):
+        address = HOST, port
         os.kill(parent.pid, signal.SIGSTOP)
         try:
             for _ in range(400):  # a hundred thousand bytes of log
@@ -109,5 +115,4 @@ def test_a_parent_that_does_not_read_the_log_stops_nothing() -> None:
                 assert peer.do("PING") == b"PONG"
         finally:
             os.kill(parent.pid, signal.SIGCONT)
-        parent.stdin.close()
-        assert parent.wait() == 0
+    assert parent.returncode == 0

@@ -1,12 +1,9 @@
 """fork, interpreter exit, and the death of the parent; in programs of their own."""
 
-import subprocess
-import sys
-
 import pytest
 from live import HOST, Peer, wait_for
 
-from .conftest import Run
+from .conftest import Run, running
 
 FORK = """
 import os, signal, socket, sys
@@ -114,12 +111,7 @@ sys.stdin.read()
 
 
 def test_the_child_process_ends_when_its_parent_is_killed() -> None:
-    with subprocess.Popen(
-        [sys.executable, "-c", ORPHAN], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as parent:
-        assert parent.stdin is not None
-        assert parent.stdout is not None
-        port = int(parent.stdout.readline())
+    with running(ORPHAN) as (parent, port):
         with Peer((HOST, port)) as peer:
             assert peer.do("PING") == b"PONG"
             parent.kill()

@@ -10,7 +10,7 @@ from airwave.server import daemon, process
 from airwave.server.node import Node
 from airwave.serving.child import NOW
 from airwave.serving.errors import ServerError
-from airwave.serving.options import settings_of
+from airwave.serving.options import leave_the_log_alone, settings_of
 from airwave.settings import SettingsError
 
 LIFELINE = 0  # the descriptor
@@ -35,6 +35,7 @@ def main() -> int:
         settings = settings_of(request["directives"])
         if not settings.logfile:
             settings.log_format = "json"
+            leave_the_log_alone(settings, "log-format")  # the parent reads it
             os.set_blocking(sys.stdout.fileno(), False)  # a parent that does not read must not stop the server
         sockets = [socket.socket(fileno=descriptor) for descriptor in request["sockets"]]
         process.prepare(settings)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from airwave.serving.errors import ServerError
-from airwave.settings import Setting, Settings
+from airwave.settings import Setting, Settings, SettingsError
 from airwave.settings.kinds import Octal
 from airwave.settings.redis_directives import REDIS_DIRECTIVES
 
@@ -66,6 +66,18 @@ def settings_of(found: Directives) -> Settings:
             shown = "..." if row.secret else repr(" ".join(words))
             raise ServerError(f"{row.attribute}={shown}: {error}") from None
     return settings
+
+
+def leave_the_log_alone(settings: Settings, *names: str) -> None:
+    """From now on CONFIG SET of these is refused: the log goes to the program, which configures it."""
+    for name in names:
+        value = getattr(settings, _TABLE[name].attribute)
+
+        def refuse(wanted: str, value: str = value) -> None:
+            if wanted != value:  # it is told of the old value as well
+                raise SettingsError("the server is part of a program, which configures the log (logger 'airwave')")
+
+        settings.on_change(name, refuse)
 
 
 def _row(option: str, *, process: bool) -> Setting:

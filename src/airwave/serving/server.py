@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import quote
 
-from airwave.server.sockets import listen_tcp, listen_unix, reason_text
+from airwave.server.sockets import address_text, listen_tcp, listen_unix, reason_text
 from airwave.serving import lifetime
 from airwave.serving.child import ChildNode
 from airwave.serving.errors import ServerError
@@ -170,7 +170,7 @@ class Server:
         sockets: list[socket.socket] = []
         try:
             if self._port is not None:
-                where = f"{self._host}:{self._port}"
+                where = address_text((self._host, self._port))
                 sockets.append(listen_tcp(self._host, self._port, backlog))
             if self._settings.unixsocket:
                 where = f"unix socket {self._settings.unixsocket}"

@@ -10,6 +10,7 @@ from airwave.server import descriptors, log
 from airwave.server.node import Node, new_loop
 from airwave.serving import lifetime
 from airwave.serving.errors import ServerError
+from airwave.serving.options import leave_the_log_alone
 from airwave.settings import Settings, SettingsError
 
 
@@ -33,7 +34,7 @@ class NodeThread:
         self._failure: BaseException | None = None
         descriptors.make_room_at_start(settings, raising=False, level="notice")
         descriptors.follow(settings, raising=False)
-        _leave_the_log_alone(settings)
+        leave_the_log_alone(settings, "loglevel", "log-format")
         self._loop = new_loop()
         self._node = Node(settings, sockets=sockets, on_ready=self._started.set)
         self._thread = threading.Thread(target=self._run, name=f"airwave server {settings.port}", daemon=True)
@@ -92,17 +93,6 @@ class NodeThread:
         lifetime.let_go([sock.fileno() for sock in self._sockets])
         if self._started.is_set():
             lifetime.let_go(self._node.descriptors)
-
-
-def _leave_the_log_alone(settings: Settings) -> None:
-    """CONFIG SET of what the log is like is refused: the program configures it."""
-    for name, value in (("loglevel", settings.loglevel), ("log-format", settings.log_format)):
-
-        def refuse(wanted: str, value: str = value) -> None:
-            if wanted != value:  # it is told of the old value as well
-                raise SettingsError("the server is part of a program, which configures the log (logger 'airwave')")
-
-        settings.on_change(name, refuse)
 
 
 def _reason(failure: BaseException) -> str:
