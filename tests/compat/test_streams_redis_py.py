@@ -233,6 +233,8 @@ def comparable(method: str, value: Any) -> Any:
         return sorted(value)
     if isinstance(value, list | tuple):
         return [type(value).__name__, *(comparable(method, item) for item in value)]
+    if method == "ttl" and value > 0:
+        value = -(-value // 50) * 50  # what was set is a multiple of it; some seconds may have gone by
     if method == "xinfo_stream" and isinstance(value, int) and value > 10**12:
         return "a time of day"
     return type(value).__name__, value
@@ -368,7 +370,7 @@ def test_a_dump_is_restored(clients: list[Any]) -> None:
         client.set("t", "x")
         client.restore("s2", 0, client.dump("s"))
         client.restore("t", 100_000, client.dump("t"), replace=True)
-        results.append([client.xrange("s2"), client.get("t"), client.ttl("t")])
+        results.append([client.xrange("s2"), client.get("t"), comparable("ttl", client.ttl("t"))])
     assert results[0] == results[1]
 
 

@@ -20,7 +20,7 @@ async def use(client):
     await asyncio.gather(*[client.incr("n") for _ in range(20)])
     pubsub = client.pubsub()
     await pubsub.subscribe("news")              # neither is closed by the test
-    assert (await pubsub.get_message(timeout=5))["type"] == "subscribe"
+    assert (await pubsub.get_message(timeout=30))["type"] == "subscribe"
     return int(await client.get("n"))
 
 def test_run(airwave_async_client):

@@ -49,10 +49,10 @@ def test_client(airwave_client, airwave_server, turn):
     assert airwave_client.get("k") == b"v"
     left = redis.Redis.from_url(airwave_server.url).pubsub()
     left.subscribe("news")
-    assert left.get_message(timeout=5)["type"] == "subscribe"
+    assert left.get_message(timeout=30)["type"] == "subscribe"
     own = airwave_client.pubsub()
     own.subscribe("news")
-    assert own.get_message(timeout=5)["type"] == "subscribe"
+    assert own.get_message(timeout=30)["type"] == "subscribe"
     seen.append(left)                           # neither is closed
     assert airwave_server.url == f"redis://127.0.0.1:{airwave_server.port}"
     with redis.Redis(port=airwave_server.port, db=3) as client:

@@ -45,7 +45,7 @@ def test_an_open_request_gets_events(site: str, app: flask.Flask, place: Place) 
     def say() -> None:
         with place.client() as client:
             wait_for(lambda: client.pubsub_numsub("flask-sse") == [("flask-sse", 1)], "the subscription")
-        assert httpx.post(f"{site}/say/hello").text == "said"
+        assert httpx.post(f"{site}/say/hello", timeout=DEADLINE_S).text == "said"
 
     speaker = threading.Thread(target=say)
     speaker.start()

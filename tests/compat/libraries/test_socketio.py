@@ -8,6 +8,7 @@ from typing import Any
 
 import socketio
 from aiohttp import web
+from live import DEADLINE_S
 
 from airwave.embedded import AsyncEmbeddedConnection, EmbeddedConnection
 from compat.libraries.loops import Place, run, until, website
@@ -56,7 +57,7 @@ async def side(place: Place, channel: str) -> AsyncIterator[Side]:
         return f"in {room}"
 
     server.on("join", join)
-    it = Side(server, socketio.AsyncClient(reconnection=False))
+    it = Side(server, socketio.AsyncClient(reconnection=False, request_timeout=DEADLINE_S))
 
     async def news(data: Any) -> str:
         it.got.append(data)
@@ -64,7 +65,7 @@ async def side(place: Place, channel: str) -> AsyncIterator[Side]:
 
     it.client.on("news", news)
     async with website(app) as site:
-        await it.client.connect(site, transports=["websocket"])
+        await it.client.connect(site, transports=["websocket"], wait_timeout=DEADLINE_S)
         try:
             yield it
         finally:
