@@ -44,6 +44,7 @@ if not pid:
     os.write(tells, b"well")
     os.close(go_on)
     os.read(goes_on, 1)                         # alive until the parent has seen all that follows
+    del server, function                        # no word about a server that is the parent's to stop
     sys.exit()                                  # with all exit handlers
 
 said = os.read(told, 1000)

@@ -248,7 +248,9 @@ async def _elsewhere(function: Callable[[], None]) -> None:
 
 def _stop_forgotten(running: lifetime.Running) -> None:
     """Nobody can stop this server any more. Called by the garbage collector, anywhere: nothing here may wait."""
+    runs = running.alive()  # else a client has shut it down, or it runs in the process from which this one was forked
     running.stop(now=True)
-    warnings.warn(
-        "an airwave.Server was never stopped, and nothing refers to it any more", ResourceWarning, stacklevel=2
-    )
+    if runs:
+        warnings.warn(
+            "an airwave.Server was never stopped, and nothing refers to it any more", ResourceWarning, stacklevel=2
+        )
