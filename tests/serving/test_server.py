@@ -186,6 +186,8 @@ def test_the_url_is_one_for_this_machine_and_has_the_password(process: bool) -> 
 def test_nothing_to_listen_on() -> None:
     with pytest.raises(ServerError, match="nothing to listen on"):
         Server(port=None)
+    with pytest.raises(ServerError, match="host is empty"):
+        Server(host="")
 
 
 # --- its data ---------------------------------------------------------------------------------------------------------

@@ -60,6 +60,8 @@ class Server:
             settings["unixsocket"] = os.fspath(unixsocket)
         elif port is None:
             raise ServerError("nothing to listen on: give port or unixsocket")
+        if not host:
+            raise ServerError("host is empty: give an address, or * for every IPv4 address")
         self._directives = directives(settings, process=process) | {"bind": [host], "port": [str(port or 0)]}
         self._settings = settings_of(self._directives)
         self._host = host
