@@ -219,3 +219,6 @@ def test_a_value_may_come_back_when_it_is_dropped(store: Store) -> None:
     put(store, "a", Value(), "tag")
     store.lost()
     assert store.find("from within") == 1
+    store.apply(Invalidation(tags=("tag",)))
+    assert store.find("from within") is MISSING
+    assert store._tagged == {}

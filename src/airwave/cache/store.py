@@ -277,10 +277,11 @@ class Store:
         _spoil(self._loading.get(key, ()))
 
     def _drop_all(self) -> None:
-        # New ones, so that a value's `__del__` that comes here finds everything in order.
+        dropped = self._entries
         self._entries, self._tagged = OrderedDict(), {}
         for loads in self._loading.values():
             _spoil(loads)
+        del dropped  # last, so that a value's `__del__` that comes here finds everything in order
 
 
 def _spoil(loads: Iterable[Load]) -> None:
