@@ -73,6 +73,16 @@ class Callable:
         return order
 
 
+def decorated(function: Any) -> Any:
+    """By a decorator that makes an object of it."""
+
+    class Decorated:
+        async def __call__(self, *args: Any, **kwargs: Any) -> Any:
+            return await function(*args, **kwargs)
+
+    return functools.update_wrapper(Decorated(), function)
+
+
 FIELDS = {"user_id": "42"}
 ID = uuid.UUID(int=7)
 
@@ -93,6 +103,9 @@ ID = uuid.UUID(int=7)
         (Callable(), {}, Order(1)),
         (Callable().method, {}, Order(1)),
         (functools.partial(with_defaults, limit=9), {}, (Order(1), 9, (), {})),
+        (decorated(both), FIELDS, (Order(1), 42)),
+        (functools.partial(decorated(with_defaults), limit=9), {}, (Order(1), 9, (), {})),
+        (decorated(functools.partial(with_defaults, limit=9)), {}, (Order(1), 9, (), {})),
     ],
     ids=lambda value: name_of(value) if callable(value) else "",
 )

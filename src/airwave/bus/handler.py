@@ -107,9 +107,9 @@ class Handler:
     # --- its signature ------------------------------------------------------------------------------------------------
 
     def _hints(self) -> dict[str, Any]:
-        function = inspect.unwrap(self.function, stop=lambda f: not isinstance(f, functools.partial))
+        function = inspect.unwrap(self.function)  # as `inspect.signature` does, or names and annotations do not fit
         while isinstance(function, functools.partial):
-            function = function.func
+            function = inspect.unwrap(function.func)
         if not (inspect.isfunction(function) or inspect.ismethod(function)):
             function = type(function).__call__
         try:
