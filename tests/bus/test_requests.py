@@ -10,15 +10,23 @@ from typing import Any
 import msgspec
 import pytest
 import redis.asyncio
+from live import DEADLINE_S
 
 import airwave.asyncio
 from airwave.bus import Bus, Failure, Message, RequestError
 from airwave.bus import requests as module
+from airwave.bus.subscriber import Subscriber
 from bus.running import run, until
 
 
 class Sum(msgspec.Struct):
     total: int
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test depends on how fast a reply is."""
+    monkeypatch.setitem(Bus.request.__kwdefaults__, "timeout", DEADLINE_S)
 
 
 @asynccontextmanager
@@ -74,11 +82,12 @@ def test_errors_say_what_was_wrong(memory_url: str, caplog: pytest.LogCaptureFix
             ]:
                 with pytest.raises(RequestError, match=reason.replace("?", r"\?")):
                     await asking.request(channel, value, **options)
-            assert [type(failure.error).__name__ for failure in failures] == [
+            await until(lambda: len(failures) == 3)  # told in threads, behind the replies
+            assert {type(failure.error).__name__ for failure in failures} == {
                 "LookupError",
                 "TypeError",
                 "PayloadError",
-            ]
+            }
             with pytest.raises(TypeError, match="cannot be written as JSON"):
                 await asking.request("echo", object())
             with pytest.raises(TypeError, match="a payload cannot be"):
@@ -152,6 +161,40 @@ async def kill_other_subscribers(client: redis.asyncio.Redis) -> None:
     for row in await client.client_list(_type="pubsub"):
         if row["name"] != "mine":
             await client.execute_command("CLIENT", "KILL", "ID", row["id"])
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_stop_while_a_request_waits_for_the_connection(
+    memory_url: str, lost: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connecting, go = asyncio.Event(), asyncio.Event()
+    connect = Subscriber._connect
+
+    async def slow(self: Subscriber) -> Any:
+        connecting.set()
+        await go.wait()
+        return await connect(self)
+
+    async def body() -> None:
+        async with Bus(memory_url) as bus, airwave.asyncio.connect(memory_url) as client:
+            if lost:
+                with pytest.raises(RequestError, match="nobody listens"):
+                    await bus.request("nobody", 1)  # so that it is connected
+            monkeypatch.setattr(Subscriber, "_connect", slow)
+            if lost:
+                await kill_other_subscribers(client)
+                await connecting.wait()
+            waiting = [asyncio.create_task(bus.request("nobody", 1, timeout=1e6)) for _ in range(2)]
+            await connecting.wait()
+            stopping, requests = asyncio.create_task(bus.stop()), bus._requests
+            await until(lambda: requests._stopped)
+            go.set()
+            await stopping
+            for each in waiting:
+                with pytest.raises(RequestError, match="the bus was stopped before a reply came"):
+                    await each
+
+    run(body())
 
 
 def test_the_first_reply_counts(memory_url: str) -> None:

@@ -60,7 +60,7 @@ class ReplyHeader(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Requests:
-    """The requests of a bus that wait for their replies."""
+    """The requests of a bus that wait for their replies, until it is stopped."""
 
     def __init__(self) -> None:
         self._channel = f"{REPLY_PREFIX}{uuid.uuid4().hex}"
@@ -69,6 +69,7 @@ class Requests:
         self._starting = asyncio.Lock()
         self._subscribed = asyncio.Event()
         self._subscriber: Subscriber | None = None
+        self._stopped = False
 
     async def request(
         self, client: redis.asyncio.Redis, channel: str, value: Any, *, timeout: float, result: Any = None
@@ -95,6 +96,8 @@ class Requests:
         try:
             async with asyncio.timeout(timeout) as limit:
                 await cancellable(self._listen(client))
+                if future.done():  # it failed meanwhile, and is not to be sent
+                    future.result()
                 receivers = await cancellable(client.publish(channel, data))
                 if not receivers:
                     raise RequestError(f"nobody listens on {channel!r}: is there a bus with a @bus.reply for it?")
@@ -111,16 +114,19 @@ class Requests:
 
     async def stop(self) -> None:
         """Leave the reply channel; requests that wait fail."""
-        if self._subscriber is not None:
-            await self._subscriber.stop()
-            self._subscriber = None
+        self._stopped = True
         self._fail("the bus was stopped")
+        async with self._starting:  # a connection that is just being made is closed, too
+            if self._subscriber is not None:
+                await self._subscriber.stop()
+                self._subscriber = None
+        self._subscribed.set()  # who waits for the connection goes on, and fails
 
     # --- the reply channel --------------------------------------------------------------------------------------------
 
     async def _listen(self, client: redis.asyncio.Redis) -> None:
         async with self._starting:
-            if self._subscriber is None:
+            if self._subscriber is None and not self._stopped:
                 subscriber = Subscriber(
                     client,
                     "replies",
