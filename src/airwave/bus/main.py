@@ -5,15 +5,16 @@ import logging
 import signal
 import sys
 import threading
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, ExitStack
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 logger = logging.getLogger("airwave.bus")
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
 
 def run(service: AbstractAsyncContextManager[Any]) -> None:
-    """Enter, wait for SIGINT or SIGTERM, and leave. A second signal ends it at once.
+    """Enter, wait for SIGINT or SIGTERM, and leave. A second signal ends the process at once.
 
     Raises:
         RuntimeError: not in the main thread, or an event loop runs here already.
@@ -21,26 +22,35 @@ def run(service: AbstractAsyncContextManager[Any]) -> None:
     """
     if threading.current_thread() is not threading.main_thread():
         raise RuntimeError("bus.run() handles signals and belongs into the main thread: use start() and stop() here")
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(_serve(service))
+    before = [signal.getsignal(number) for number in SIGNALS]
+    try:
+        with asyncio.Runner(loop_factory=new_loop) as runner:
+            runner.run(_serve(service))
+    finally:
+        for number, handler in zip(SIGNALS, before, strict=True):
+            signal.signal(number, handler or signal.SIG_DFL)  # None: it was not Python's
 
 
 async def _serve(service: AbstractAsyncContextManager[Any]) -> None:
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     async with service:
-        with ExitStack() as handlers:
-            for number in signal.SIGINT, signal.SIGTERM:
-                loop.add_signal_handler(number, told.set)
-                handlers.callback(loop.remove_signal_handler, number)
-            logger.info("the bus runs; SIGINT or SIGTERM stops it")
-            await told.wait()
+        for number in SIGNALS:
+            loop.add_signal_handler(number, told.set)
+        logger.info("the bus runs; SIGINT or SIGTERM stops it")
+        await told.wait()
+        for number in SIGNALS:
+            loop.remove_signal_handler(number)
+            signal.signal(
+                number, signal.SIG_DFL
+            )  # KeyboardInterrupt would wait for handlers that are at work in threads
         logger.info("the bus stops; handlers may finish")
 
 
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
+def new_loop() -> asyncio.AbstractEventLoop:
+    """An event loop as fast as there is."""
     if sys.platform == "win32":
-        return asyncio.new_event_loop
+        return asyncio.new_event_loop()
     import uvloop  # noqa: PLC0415  (there is none on Windows)
 
-    return uvloop.new_event_loop
+    return uvloop.new_event_loop()
