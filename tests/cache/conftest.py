@@ -92,8 +92,10 @@ PATIENT = {"stale_max": 2 * DEADLINE_S}  # so long that no test depends on how f
 
 @pytest.fixture
 def with_servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """For tests whose caches have a thread: the first call waits as long as it takes, and no thread is left."""
+    """For tests whose caches have a thread: they wait for subscriptions as long as it takes, and no thread is left."""
     monkeypatch.setattr("airwave.cache.cache.FIRST_WAIT_S", DEADLINE_S)
+    for wait in Cache.wait_ready, Cache.await_ready:
+        monkeypatch.setattr(wait, "__defaults__", (DEADLINE_S,))
     monkeypatch.setattr("airwave.cache.listener.TICK_S", 0.02)  # every `close` waits for it
     yield
     wait_for(lambda: not cache_threads(), "the threads to end")

@@ -74,7 +74,7 @@ def test_any_publisher_is_understood(url: str, channel: str, payload: str) -> No
 
 
 def test_the_channel_has_the_name_of_the_issue(url: str) -> None:
-    with Cache(url) as cache:
+    with Cache(url, **PATIENT) as cache:
         cache.wait_ready()
         publish(url, "cache:invalidate", '{"key": "product:42"}')
         wait_for(lambda: cache.stats.invalidations, "the message")
@@ -172,7 +172,7 @@ def test_a_closed_cache_keeps_nothing_and_sends_nothing(url: str, channel: str) 
 
 def test_a_closed_cache_has_no_connection(channel: str) -> None:
     with Node() as node, contextlib.closing(airwave.connect(node.url)) as client:
-        cache = Cache(node.url, channel=channel)
+        cache = Cache(node.url, channel=channel, **PATIENT)
         cache.wait_ready()
         cache.invalidate("key")
         assert len(client.client_list()) == 3

@@ -68,7 +68,7 @@ def listener(script: Script, store: Store, clock: Clock) -> Iterator[Listener]:
     yield listener
     listener.stop()
     listener.join()
-    assert not threads()
+    wait_for(lambda: not threads(), "the thread to end")
     assert script.closed == script.subscriptions
 
 

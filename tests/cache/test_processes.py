@@ -73,7 +73,7 @@ def test_a_parent_that_was_killed_is_gone_for_the_server_though_its_child_lives(
         parent = os.fork()
         if not parent:
             try:
-                cache = Cache(node.url, channel=channel)
+                cache = Cache(node.url, channel=channel, **PATIENT)
                 cache.wait_ready()
                 if not os.fork():
                     os.close(end)
@@ -160,7 +160,8 @@ def test_a_fork_while_other_threads_are_at_work(channel: str) -> None:
 
 PROGRAM = """
 import sys, airwave
-cache = airwave.Cache(sys.argv[1])
+cache = airwave.Cache(sys.argv[1], stale_max=60)
+cache.wait_ready(60)
 
 @cache.cached("key")
 def get():
