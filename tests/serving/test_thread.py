@@ -1,11 +1,13 @@
 """A node in a thread: what goes wrong inside it. All else is in test_server.py, for both kinds of server."""
 
 import asyncio
+import socket
 
 import pytest
 import redis
 from live import HOST, Peer, wait_for
 
+from airwave.server.listeners import Listeners
 from airwave.server.node import Node
 from airwave.serving import Server, ServerError
 
@@ -56,3 +58,23 @@ def test_any_event_loop_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
     for peer in (stuck, idle, publisher):
         assert peer.is_closed()
         peer.close()
+
+
+@pytest.mark.usefixtures("nothing_left")
+@pytest.mark.parametrize("turns", range(6))
+def test_who_is_just_being_accepted_is_disconnected_too(monkeypatch: pytest.MonkeyPatch, turns: int) -> None:
+    connect = Listeners._connect
+    stop = []
+
+    async def while_it_stops(self: Listeners, sock: socket.socket) -> None:
+        stop[0](now=False)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await connect(self, sock)
+
+    with Server() as server, monkeypatch.context() as patch:
+        stop.append(server._running._node.stop)
+        patch.setattr(Listeners, "_connect", while_it_stops)
+        with Peer((HOST, server.port)) as peer:
+            assert peer.is_closed()
+        wait_for(lambda: "stopped" in repr(server), "its end")

@@ -135,8 +135,11 @@ class Listeners:
         for sock in self._sockets:
             self._loop.add_reader(sock, self._accept, sock)
 
-    def close(self) -> None:
-        """Accept no more; give the addresses back. The path of a Unix socket that was made for this node goes too."""
+    async def close(self) -> None:
+        """Accept no more; give the addresses back. The path of a Unix socket that was made for this node goes too.
+
+        What has been accepted before is a client when this returns, or has gone: so it can be disconnected as all are.
+        """
         for sock in self._sockets:
             if not self._paused:
                 self._loop.remove_reader(sock)
@@ -145,6 +148,8 @@ class Listeners:
             if path and path == self._broker.settings.unixsocket:
                 Path(path).unlink(missing_ok=True)
         self._sockets.clear()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
 
 
 class _Newcomer(asyncio.Protocol):

@@ -110,8 +110,8 @@ class Node:
 
     async def _shutdown(self) -> None:
         self._next_cron.cancel()
-        self._listeners.close()
         try:
+            await self._listeners.close()
             await self._drain()
             for session in list(self._broker.clients.values()):
                 session.finish()
