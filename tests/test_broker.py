@@ -290,6 +290,18 @@ def test_what_a_failed_commit_was_about_is_told_to_all_whom_it_concerns() -> Non
     assert carol.reads() == frame(b"x")
 
 
+def test_of_a_transaction_whose_commit_failed_only_the_reply_becomes_an_error() -> None:
+    disk = Disk()
+    node = Node(("notify-keyspace-events", "K$"), journal=disk)
+    node.host.quiet = False
+    alice = node.peer()
+    alice.sends(b"HELLO 3\r\nSUBSCRIBE __keyspace@0__:a __keyspace@0__:b\r\nMULTI\r\nSET a 1\r\nSET b 2\r\n")
+    alice.reads()
+    disk.full = True
+    event = b">3\r\n$7\r\nmessage\r\n$16\r\n__keyspace@0__:%b\r\n$3\r\nset\r\n"
+    assert alice.raw("EXEC") == MISCONF + event % b"a" + event % b"b"
+
+
 def test_writes_are_refused_until_the_disk_works_again_while_all_else_goes_on() -> None:
     disk = Disk()
     node = Node(journal=disk)

@@ -11,6 +11,7 @@ from memory import MemoryPeer, Node, Wire
 from peers import packed
 
 from airwave.session import Session
+from airwave.states import inner_entry
 
 # --- pipelines --------------------------------------------------------------------------------------------------------
 
@@ -217,6 +218,7 @@ def test_an_internal_error_is_told_logged_and_closed_while_others_go_on(node: No
     bob.raw("SUBSCRIBE a")
     for key in (b"ECHO", b"echo", "echo"):
         alice.session.table[key].handler = boom
+    inner_entry(node.broker, "echo").handler = boom
     for line in lines:
         alice.asks(line)
     alice.asks("PUBLISH a never")

@@ -21,7 +21,7 @@ from airwave.errors import CommandError, ProtocolError
 from airwave.request import RequestReader
 from airwave.resp import RESP2, RESP3, Encoder
 from airwave.settings import BufferLimit
-from airwave.states import Held, State, normal_entry, rejection, table_for
+from airwave.states import Held, State, inner_entry, rejection, table_for
 from airwave.streams.chunk import Cold
 from airwave.transaction import Transaction, Watch
 
@@ -391,7 +391,7 @@ class Session(Client):
 
     def retry(self, wait: Wait) -> bytes | None:
         """Run a blocked command again: its reply; None when it goes on waiting, or has failed."""
-        entry = normal_entry(self.broker, wait.argv[0].lower().decode())
+        entry = inner_entry(self.broker, wait.argv[0].lower().decode())
         try:
             if self.broker.refusal is not None and "write" in entry.command.flags:
                 return None  # nothing can come for it now; all are run again when writes are accepted

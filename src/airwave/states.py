@@ -6,6 +6,8 @@
     resp3-subscriber a RESP3 client with subscriptions: as normal, but the reply to a PUBLISH comes before a push it
     causes
     multi            commands are queued until EXEC or DISCARD
+    inner            what EXEC runs, and a blocked command that is run again: as normal, but whoever runs it tells the
+    broker of the reply, and where that stands
 
 Two things lie over a state: CLIENT PAUSE holds commands back, and CLIENT REPLY OFF or SKIP drops replies.
 `Session.choose_table` is called whenever one of them changes, so that the path of a command tests no flags.
@@ -74,7 +76,7 @@ def _build(broker: "Broker", state: State) -> Table:
             monitored=row.flags.isdisjoint(("admin", "skip_monitor")),
             batch=row.batch,
         )
-        if broker.journal.durable and row.uses_keys:
+        if broker.journal.durable and row.uses_keys and state.name != "inner":
             entry = _noted(broker, entry, reply_first=_may_push_to_itself(row, state))
         entry = _in_state(entry, state)
         if state.refused and broker.refusal is not None and state.name != "unauthenticated":
@@ -259,6 +261,6 @@ def _muted(handler: Handler, *, once: bool, answered: bool = False) -> Handler:
     return run
 
 
-def normal_entry(broker: "Broker", name: str) -> Entry:
-    """What EXEC runs for a queued command."""
-    return table_for(broker, State("normal"))[name]
+def inner_entry(broker: "Broker", name: str) -> Entry:
+    """What is run for a command that was queued until EXEC, or is blocked."""
+    return table_for(broker, State("inner"))[name]

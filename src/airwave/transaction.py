@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from airwave import resp
 from airwave.command import Argv, Entry
 from airwave.database import Database
-from airwave.states import normal_entry
+from airwave.states import inner_entry
 
 if TYPE_CHECKING:
     from airwave.session import Session
@@ -30,7 +30,7 @@ class Transaction:
         if self.size > session.broker.limits.buffer_max:
             session.close_over_query_limit(self.size)
             return None
-        self.commands.append((normal_entry(session.broker, session.command_name(argv)), argv))
+        self.commands.append((inner_entry(session.broker, session.command_name(argv)), argv))
         return resp.QUEUED
 
 
