@@ -55,3 +55,22 @@ os.close(go_on)
 os.wait()
 """
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_a_child_made_by_fork_does_not_give_it_back(tmp_path: Path) -> None:
+    program = f"""
+import os, pathlib
+from airwave.store import StoreError
+from airwave.store.lock import DirectoryLock
+lock = DirectoryLock(pathlib.Path({str(tmp_path)!r}))
+if not os.fork():
+    lock.abandon()
+    os._exit(0)
+os.wait()
+try:
+    DirectoryLock(pathlib.Path({str(tmp_path)!r}))
+except StoreError:
+    os._exit(0)
+os._exit(1)
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)

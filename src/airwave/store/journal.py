@@ -359,7 +359,7 @@ class SqliteJournal(Journal):
 
     def abandon(self) -> None:
         """In the child of a fork: the directory is the parent's alone, and stays so when the parent ends before us."""
-        self._lock.release()
+        self._lock.abandon()
 
 
 def _sync_folder(folder: Path) -> None:

@@ -38,3 +38,7 @@ class DirectoryLock:
         """Give it back, also when a child made by fork has the file open still."""
         fcntl.flock(self._file, fcntl.LOCK_UN)
         os.close(self._file)
+
+    def abandon(self) -> None:
+        """In a child made by fork: it stays the parent's, from whom to unlock it here would take it."""
+        os.close(self._file)
