@@ -10,6 +10,7 @@ import sys
 
 import airwave.asyncio
 from airwave.bus.backoff import constant
+from airwave.bus.options import Options
 from airwave.bus.worker import Worker
 
 
@@ -22,8 +23,8 @@ async def main(url: str, stream: str, what: str) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     client = airwave.asyncio.connect(url)
-    options = {"retries": 50 if what == "work" else 1, "backoff": constant(0), "claim_after": 0.05, "concurrency": 3}
-    worker = Worker(client, stream=stream, group="g", handler=handle, **options)  # type: ignore[arg-type]
+    options = Options(retries=50 if what == "work" else 1, backoff=constant(0), claim_after=0.05, concurrency=3)
+    worker = Worker(client, stream=stream, group="g", handler=handle, options=options)
     await worker.start()
     await asyncio.Event().wait()
 

@@ -3,6 +3,7 @@
 import asyncio
 import time
 
+from airwave.bus.backoff import constant
 from airwave.bus.group import Group
 from airwave.bus.heartbeat import Heartbeat
 from airwave.bus.retries import Retries
@@ -65,6 +66,27 @@ def test_what_waits_for_longer_than_the_server_can_be_told(url):
             assert retries.far == {far, stolen}
             assert lost == [stolen]
             assert await pending(client, stream) == [("me", 1), ("me", 1), ("thief", 1)]
+
+    run(main())
+
+
+def test_what_has_failed_and_is_still_on_its_way_out_comes_back_when_it_is_due(url):
+    async def main():
+        stream, calls = new_stream(), Calls(bad=ValueError())
+        async with (
+            connected(url) as client,
+            working(client, stream, calls, backoff=constant(1800), claim_after=3600) as worker,
+        ):
+            postpone = worker._group.postpone
+
+            async def postpone_and_beat(entry_id, wait_ms):
+                await postpone(entry_id, wait_ms)
+                await Heartbeat(worker._group, worker._kept, worker._retries, print).beat()
+
+            worker._group.postpone = postpone_and_beat
+            await send(client, stream, b"bad")
+            await until(lambda: worker.stats.waiting)
+            assert await idle_ms(client, stream) >= 1_800_000  # not as if it was just heard of
 
     run(main())
 

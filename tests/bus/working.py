@@ -11,6 +11,7 @@ from redis.asyncio import Redis
 import airwave.asyncio
 from airwave.bus.backoff import constant
 from airwave.bus.entry import Entry
+from airwave.bus.options import Options
 from airwave.bus.wire import raw
 from airwave.bus.worker import Worker
 
@@ -62,10 +63,10 @@ async def forever() -> None:
     await asyncio.Event().wait()
 
 
-def make(client: Redis, stream: str, handler: Any, **options: Any) -> Worker:
+def make(client: Redis, stream: str, handler: Any, *, group: str = GROUP, **options: Any) -> Worker:
     """A worker that is not started. It claims nothing of others unless told to, and tries again at once."""
-    usual = {"group": GROUP, "backoff": constant(0.0), "claim_after": 600.0, "gone_after": 3600.0}
-    return Worker(client, stream=stream, handler=handler, **(usual | options))
+    usual = {"backoff": constant(0.0), "claim_after": 600.0, "gone_after": 3600.0}
+    return Worker(client, stream=stream, group=group, handler=handler, options=Options(**(usual | options)))
 
 
 @contextlib.asynccontextmanager

@@ -24,6 +24,7 @@ from airwave.bus.handler import Handler
 from airwave.bus.hooks import Failure, Gap, Hooks, Message
 from airwave.bus.lane import WhenFull
 from airwave.bus.main import run
+from airwave.bus.options import Options
 from airwave.bus.payload import encode
 from airwave.bus.requests import Requests, Responder
 from airwave.bus.sending import send
@@ -156,9 +157,20 @@ class Bus:
             the payload, one annotated with `Entry` the entry itself.
 
         Raises:
+            ValueError: a value out of its range.
             TypeError: nothing would be given to a parameter, or its annotation is nothing a payload can be read as.
             RuntimeError: the bus runs already.
         """
+        options = Options(
+            retries=retries,
+            backoff=backoff,
+            timeout=timeout,
+            concurrency=concurrency,
+            claim_after=claim_after,
+            gone_after=gone_after,
+            dead_maxlen=dead_maxlen,
+            waiting_max=waiting_max,
+        )
 
         def register(function: F) -> F:
             self._need_made(f"register a worker for {stream!r}")
@@ -169,20 +181,7 @@ class Bus:
                 await handler(data, {}, entry)
 
             self._make_workers.append(
-                lambda client: Worker(
-                    client,
-                    stream=stream,
-                    group=group,
-                    handler=handle,
-                    retries=retries,
-                    backoff=backoff,
-                    timeout=timeout,
-                    concurrency=concurrency,
-                    claim_after=claim_after,
-                    gone_after=gone_after,
-                    dead_maxlen=dead_maxlen,
-                    waiting_max=waiting_max,
-                )
+                lambda client: Worker(client, stream=stream, group=group, handler=handle, options=options)
             )
             return function
 
@@ -352,7 +351,7 @@ class Bus:
         try:
             deadline = asyncio.get_running_loop().time() + grace
             caller = asyncio.current_task()  # a handler may stop the bus: nobody waits for it then
-            stopping = [self._events.stop(deadline, caller), *[worker.stop(grace) for worker in self._workers]]
+            stopping = [self._events.stop(deadline, caller), *[worker.stop(grace, caller) for worker in self._workers]]
             results = await asyncio.gather(*stopping, return_exceptions=True)
             await self._requests.stop()
             for result in results:

@@ -33,18 +33,20 @@ import secrets
 import socket
 import time
 from collections.abc import Iterable
+from typing import Any
 
 import redis
 from redis.asyncio import Redis
 
 from airwave.bus import consumers
 from airwave.bus.attempt import Handler, attempt
-from airwave.bus.backoff import Backoff, exponential
+from airwave.bus.backoff import exponential
 from airwave.bus.dead import dead_key, described, letter_of
 from airwave.bus.delay import keep_moving
 from airwave.bus.entry import FOR_GROUP, Entry
 from airwave.bus.group import Group
 from airwave.bus.heartbeat import Heartbeat
+from airwave.bus.options import Options
 from airwave.bus.payload import PayloadError
 from airwave.bus.reader import Reader
 from airwave.bus.retries import Retries
@@ -72,54 +74,22 @@ class Worker:
         group: the consumer group; it is made if need be, together with the stream, and begins with the first entry.
         handler: called with the field `data` and the entry. Returning is success; an exception is a failure. A
             `PayloadError` is not tried again.
-        retries: so many more attempts after the first, then the dead letters.
-        backoff: how long to wait before each; None: `exponential(1.0, 60.0)`.
-        timeout: seconds that an attempt may take; None: any.
-        concurrency: so many handlers at once.
-        claim_after: an entry whose worker has not been heard of for so many seconds is taken over by another.
-        gone_after: a consumer without entries that has not been heard of for so many seconds is removed.
-        dead_maxlen: about so many dead letters are kept; when there are more, the oldest are dropped.
-        waiting_max: when so many entries wait for their next attempt, no new ones are taken.
-
-    Raises:
-        ValueError: a value out of its range.
+        options: see `Options`.
     """
 
-    def __init__(
-        self,
-        client: "Redis",
-        *,
-        stream: str,
-        group: str,
-        handler: Handler,
-        retries: int = 5,
-        backoff: Backoff | None = None,
-        timeout: float | None = 30.0,
-        concurrency: int = 8,
-        claim_after: float = 30.0,
-        gone_after: float = 300.0,
-        dead_maxlen: int = 10_000,
-        waiting_max: int = 1000,
-    ) -> None:
-        if min(retries, concurrency - 1, dead_maxlen - 1, waiting_max - 1) < 0:
-            raise ValueError("retries must be at least 0; concurrency, dead_maxlen and waiting_max at least 1")
-        if (timeout is not None and timeout <= 0) or claim_after < 0.001 or gone_after < claim_after:
-            raise ValueError("timeout and claim_after must be positive, and gone_after not below claim_after")
+    def __init__(self, client: "Redis", *, stream: str, group: str, handler: Handler, options: Options) -> None:
         self.consumer = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         self._redis = client
         self._handler = handler
-        self._attempts_max = retries + 1
-        self._backoff = backoff or exponential(1.0, 60.0)
-        self._timeout_s = timeout
-        self._concurrency = concurrency
-        self._gone_after_ms = int(gone_after * 1000)
-        self._dead_maxlen = dead_maxlen
-        self._about = (stream, group, int(claim_after * 1000))
+        self._options = options
+        self._attempts_max = options.retries + 1
+        self._backoff = options.backoff or exponential(1.0, 60.0)
+        self._about = (stream, group, int(options.claim_after * 1000))
         self._stats = Stats()
         self._running: dict[str, asyncio.Task[None]] = {}
         self._lost: set[str] = set()  # running here, but another consumer has them
         self._postponed: set[str] = set()  # their handlers have failed; their tasks tell the server when they are due
-        self._retries = Retries(waiting_max)
+        self._retries = Retries(options.waiting_max)
         self._changed = asyncio.Event()  # a place is free, something waits, or the end has come
         self._stopping = False
         self._ended = asyncio.Event()  # no handler runs any more
@@ -157,28 +127,37 @@ class Worker:
             await client.connection_pool.disconnect()
             raise
         self._reader = Reader(client)
-        heartbeat = Heartbeat(self._group, lambda: self._running.keys() - self._lost, self._retries, self._on_lost)
+        heartbeat = Heartbeat(self._group, self._kept, self._retries, self._on_lost)
         self._fetcher = asyncio.create_task(self._fetch())
         self._helpers = [asyncio.create_task(heartbeat.run(self._ended)), asyncio.create_task(self._tidy())]
         if not self._group.features.xschedule:
             self._helpers.append(asyncio.create_task(keep_moving(client, stream, self._on_moved, self._ended)))
 
-    async def stop(self, grace_s: float = 30.0) -> None:
-        """End: take nothing new, let handlers finish for so many seconds, then give back what is left."""
+    async def stop(self, grace_s: float = 30.0, caller: asyncio.Task[Any] | None = None) -> None:
+        """End: take nothing new, let handlers finish for so many seconds, then give back what is left.
+
+        Args:
+            caller: if this is a task of a handler it is neither waited for nor cancelled; it says goodbye once more.
+        """
         if self._fetcher is None or self._stopping:
             return
         self._stopping = True
         self._changed.set()
         await self._interrupt()
         await _join([self._fetcher])  # what it was given and does not know of is given back below
-        if self._running:
-            await asyncio.wait(self._running.values(), timeout=grace_s)
-        cut_short = list(self._running)
-        await _join(self._running.values(), cancel=True)
-        if self._running:
-            log.warning("handlers do not end when cancelled: %s entries=%s", self._name, " ".join(self._running))
+        handlers = {each: task for each, task in self._running.items() if task is not caller}
+        if handlers:
+            await asyncio.wait(handlers.values(), timeout=grace_s)
+        cut_short = [each for each in handlers if each in self._running]
+        await _join(handlers.values(), cancel=True)
+        if stuck := [each for each in cut_short if each in self._running]:
+            log.warning("handlers do not end when cancelled: %s entries=%s", self._name, " ".join(stuck))
         self._ended.set()
         await _join(self._helpers)
+        await self._say_goodbye(cut_short)
+
+    async def _say_goodbye(self, cut_short: Iterable[str] = ()) -> None:
+        """Give back what is held, and close the connections."""
         try:
             async with asyncio.timeout(GIVE_BACK_S_MAX):
                 await self._leave()
@@ -265,7 +244,7 @@ class Worker:
 
     @property
     def _free(self) -> int:
-        return self._concurrency - len(self._running)
+        return self._options.concurrency - len(self._running)
 
     async def _wait(self, seconds: float, *, until_stopping: bool = False) -> None:
         """Wait for a change, or for the time to be over."""
@@ -314,13 +293,18 @@ class Worker:
                 times = entry.attempts - 1
                 error = WorkerDied(f"the worker died, or lost its connection, each of {times} time(s) it had the entry")
                 await insist(lambda: self._bury(entry, error, times), self._name)
-            elif (failure := await attempt(self._handler, entry, self._timeout_s)) is None:
+            elif (failure := await attempt(self._handler, entry, self._options.timeout)) is None:
                 await insist(lambda: self._group.ack([entry.id]), self._name)
                 self._stats.handled += 1
             else:
                 await self._failed(entry, failure)
         except Exception:  # our fault, or the backoff's: the entry is still pending and will be claimed
             log.exception("entry could not be dealt with: %s id=%s", self._name, entry.id)
+        finally:
+            if (
+                self._ended.is_set()
+            ):  # its handler stopped the worker, or did not end in time: it used connections again
+                await self._say_goodbye()
 
     async def _failed(self, entry: Entry, error: BaseException) -> None:
         self._stats.failed += 1
@@ -345,11 +329,16 @@ class Worker:
         """Put an entry among the dead letters, and acknowledge it."""
         letter = letter_of(entry, error, attempts)
         async with self._group.client.pipeline(transaction=True) as together:
-            together.execute_command("XADD", dead_key(entry.stream), "MAXLEN", "~", self._dead_maxlen, "*", *letter)
+            limit = ("MAXLEN", "~", self._options.dead_maxlen)
+            together.execute_command("XADD", dead_key(entry.stream), *limit, "*", *letter)
             together.execute_command("XACK", entry.stream, entry.group, entry.id)
             await together.execute()
         self._stats.dead += 1
         log.error("entry is dead after %d attempt(s): %s id=%s: %s", attempts, self._name, entry.id, described(error))
+
+    def _kept(self) -> set[str]:
+        """What the heartbeat keeps: what is being handled. What is postponed would seem new, and come back too late."""
+        return self._running.keys() - self._lost - self._postponed
 
     def _on_lost(self, entry_id: str) -> None:
         """The heartbeat has seen that another consumer has an entry."""
@@ -367,14 +356,14 @@ class Worker:
         """Remove consumers that are gone, and entries that were deleted, now and then."""
         while await goes_on(self._group.claim_after_ms / 1000, self._ended):
             with contextlib.suppress(redis.RedisError, OSError):  # the reads report it
-                for name in await consumers.remove_gone(self._group, self._gone_after_ms):
+                for name in await consumers.remove_gone(self._group, int(self._options.gone_after * 1000)):
                     log.info("consumer is gone and was removed: %s consumer=%s", self._name, name)
                 if gone := await self._group.drop_deleted() + self._group.take_deleted():
                     self._stats.deleted += gone
                     log.warning("entries were deleted before they were handled: %s count=%d", self._name, gone)
 
 
-async def _join(tasks: "Iterable[asyncio.Task[None]]", *, cancel: bool = False) -> None:
+async def _join(tasks: Iterable[asyncio.Task[None]], *, cancel: bool = False) -> None:
     """Wait until tasks have ended, but not for ever; after that, or with `cancel` before, they are cancelled."""
     waiting = set(tasks)
     if not cancel and waiting:
