@@ -73,6 +73,20 @@ return {#due, first[2] and string.format('%.0f', math.max(0, first[2] - now)) or
 )
 
 
+# The key of an entry that was added already stays remembered.
+_CANCEL = """
+local cancelled = 0
+for number, token in ipairs(ARGV) do
+    if redis.call('ZREM', KEYS[1], token) == 1 then
+        redis.call('HDEL', KEYS[2], token)
+        redis.call('DEL', KEYS[number + 2])
+        cancelled = cancelled + 1
+    end
+end
+return cancelled
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Delayed:
     """An entry that waits for its time.
@@ -156,12 +170,8 @@ async def cancel_delayed(client: "Redis", stream: str, tokens: Sequence[str]) ->
     wire = raw(client)
     if (await features_of(wire)).xschedule:
         return int(await wire.execute_command("XUNSCHEDULE", stream, *tokens))
-    waiting, data = _keys(stream)
-    async with wire.pipeline(transaction=True) as together:
-        together.execute_command("ZREM", waiting, *tokens)
-        together.execute_command("HDEL", data, *tokens)
-        together.execute_command("DEL", *[guard_key(stream, token) for token in tokens])
-        return int((await together.execute())[0])
+    keys = [*_keys(stream), *[guard_key(stream, token) for token in tokens]]
+    return int(await wire.execute_command("EVAL", _CANCEL, len(keys), *keys, *tokens))
 
 
 async def move_due(client: RawClient, stream: str) -> tuple[int, float | None]:
