@@ -7,11 +7,11 @@ import contextlib
 import logging
 import os
 import signal
-import sys
 from typing import Any
 
 import redis
 
+from airwave.bus.main import SIGNALS, new_loop
 from airwave.cli.escape import printable
 from airwave.cli.failure import Failure
 from airwave.cli.tally import StatusLine, tally_of
@@ -20,7 +20,6 @@ REPORT_VARIABLE = "AIRWAVE_WORKER_REPORTS"
 """In the environment of a process that is supervised: the number of the file descriptor that takes its tallies."""
 
 LOOK_S = 0.5  # between two looks at the tally
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 log = logging.getLogger("airwave.worker")
 
@@ -34,16 +33,8 @@ def run(bus: Any) -> None:
     reports = os.environ.pop(REPORT_VARIABLE, None)
     line = StatusLine() if reports is None else None
     _log_to(line)
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with asyncio.Runner(loop_factory=new_loop) as runner:
         runner.run(_serve(bus, line, int(reports) if reports is not None else -1))
-
-
-def _loop_factory() -> Any:
-    if sys.platform == "win32":
-        return asyncio.new_event_loop
-    import uvloop  # noqa: PLC0415  (there is none on Windows)
-
-    return uvloop.new_event_loop
 
 
 async def _serve(bus: Any, line: StatusLine | None, reports: int) -> None:

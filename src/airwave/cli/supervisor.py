@@ -20,9 +20,10 @@ import time
 from pathlib import Path
 
 from airwave.bus.backoff import exponential
+from airwave.bus.main import SIGNALS
 from airwave.cli.failure import Failure
 from airwave.cli.loading import USAGE
-from airwave.cli.process import LOOK_S, REPORT_VARIABLE, SIGNALS
+from airwave.cli.process import LOOK_S, REPORT_VARIABLE
 from airwave.cli.tally import StatusLine, Tally, added, decoded
 from airwave.cli.watch import Watch
 
