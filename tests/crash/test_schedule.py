@@ -84,7 +84,8 @@ def test_each_entry_comes_once_though_the_server_is_killed(start: Start, tmp_pat
             peer.do("DEL", "s")
         thread = threading.Thread(target=send_until_it_dies, args=(sender, node.connect()))
         thread.start()
-        time.sleep(rng.random() * 0.4)  # the moment of the kill is random
+        wanted = rng.randint(40, 400)  # the moment of the kill is random
+        wait_for(lambda sender=sender, wanted=wanted: len(sender.tokens) >= wanted, "some that are scheduled")
         node.kill()
         thread.join(DEADLINE_S)
         node = start("--dir", str(tmp_path), *OPTIONS)

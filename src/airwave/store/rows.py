@@ -1,4 +1,4 @@
-"""What is written beside the journal: the rows of values, chunks and pages.
+"""What is written beside the journal: the rows of values, chunks, pages and scheduled entries.
 
 A value that the journal speaks of is *owed*: before the journal can be cut, the value's rows must be written. As long
 as the journal is short nobody hurries; when it has grown past a bound, each commit pays for a few of the values that
@@ -15,7 +15,7 @@ from time import perf_counter_ns as clock
 from airwave.store import states
 from airwave.store.loading import Loaded
 from airwave.store.residence import Residence
-from airwave.store.rubbish import DELETE_PAGE, DELETE_SCHEDULED, Rubbish, delete_chunk
+from airwave.store.rubbish import DELETE_KEY, DELETE_PAGE, DELETE_SCHEDULED, Rubbish, delete_chunk
 from airwave.streams.chunk import Chunk, OpenChunk, blob_of
 from airwave.streams.pending import Page
 from airwave.streams.stream import Stream
@@ -297,7 +297,7 @@ class Rows:
         value = self.values.pop(number, None)
         if value is not None:
             self._discard(value)
-        self.db.execute("DELETE FROM keys WHERE id = ?", (number,))
+        self.db.execute(DELETE_KEY, (number,))
 
     def _discard(self, value: Value) -> None:
         if isinstance(value, Stream):

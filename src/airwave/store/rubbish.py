@@ -13,9 +13,9 @@ from airwave.store.residence import Residence
 from airwave.streams.chunk import Chunk
 from airwave.streams.schedule import Schedule
 
+DELETE_KEY = "DELETE FROM keys WHERE id = ?"
 DELETE_PAGE = "DELETE FROM pending WHERE page = ?"
 DELETE_SCHEDULED = "DELETE FROM scheduled WHERE number = ?"
-_DELETE_KEY = "DELETE FROM keys WHERE id = ?"
 
 
 class Rubbish:
@@ -82,7 +82,7 @@ class Rubbish:
         for statement, numbers in (
             (DELETE_SCHEDULED, self._scheduled),
             (DELETE_PAGE, self.pages),
-            (_DELETE_KEY, self.values),
+            (DELETE_KEY, self.values),
         ):
             while numbers:
                 db.execute(statement, (numbers.popleft(),))

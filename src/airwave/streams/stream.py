@@ -365,7 +365,7 @@ class Stream(Value):
         self.schedule.add(item)
 
     def add_now(self, item: Scheduled, now_ms: int) -> bool:
-        """Add an entry whose time has come; it is not scheduled any more. False: there is no ID left for it."""
+        """Add an entry whose time has come, and remember its token. False: there is no ID left for it."""
         entry_id = self.next_id(now_ms)
         if entry_id > ID_MAX:
             return False
