@@ -10,6 +10,7 @@ import redis.asyncio.lock
 from memory import Node
 from peers import Error, Peer
 from redis.lock import Lock
+from streams.disk import SlowDisk
 from test_broker import Disk
 
 from airwave.errors import CommandError
@@ -291,6 +292,22 @@ def test_monitor_shows_a_script():
     bob.do("MONITOR", "OK")
     alice.do(sha("release", "1", "lock", "alice"), 0)
     bob.gets(lambda line: line.endswith(f'"EVALSHA" "{DIGESTS["release"]}" "1" "lock" "alice"'))
+
+
+def test_monitor_shows_a_script_once_that_had_to_wait_for_the_disk():
+    disk = SlowDisk()
+    node = Node(journal=disk)
+    alice, bob = node.peer(), node.peer("127.0.0.1:50002")
+    alice.sends(b"XADD s * f v\r\n" * 300)
+    alice.reads()
+    bob.do("MONITOR", "OK")
+    alice.asks(sha("add", "1", "s", "a", "200", "100000", "1", "one"))
+    node.settle()
+    assert disk.wanted
+    disk.warm()
+    node.broker.warm()
+    alice.gets(None)
+    assert bob.reads().count(b"EVALSHA") == 1
 
 
 # --- when nothing can be written --------------------------------------------------------------------------------------

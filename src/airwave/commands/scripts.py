@@ -178,9 +178,6 @@ _KNOWN: dict[str, Callable[[Run], bytes]] = {
 
 def _run(session: Session, argv: Argv, digest: str, unknown: CommandError) -> bytes:
     """Run a known script with the keys and arguments of EVAL or EVALSHA; `unknown` is for any other."""
-    broker, journal = session.broker, session.broker.journal
-    if broker.monitors:  # the table does not let it be shown, as in Redis, where a script's own commands follow it
-        broker.feed_monitors(session, COMMANDS["eval"], argv)
     count = integer(argv[2])
     if count > len(argv) - 3:
         raise TOO_MANY_KEYS
@@ -189,6 +186,7 @@ def _run(session: Session, argv: Argv, digest: str, unknown: CommandError) -> by
     script = _KNOWN.get(digest)
     if script is None:
         raise unknown
+    journal = session.broker.journal
     patient = journal.patient
     try:
         return script(Run(session, digest, argv[3 : 3 + count], argv[3 + count :]))
