@@ -81,7 +81,7 @@ def test_what_has_failed_and_is_still_on_its_way_out_comes_back_when_it_is_due(u
 
             async def postpone_and_beat(entry_id, wait_ms):
                 await postpone(entry_id, wait_ms)
-                await Heartbeat(worker._group, worker._kept, worker._retries, print).beat()
+                await worker._heartbeat.beat()
 
             worker._group.postpone = postpone_and_beat
             await send(client, stream, b"bad")

@@ -127,9 +127,9 @@ class Worker:
             await client.connection_pool.disconnect()
             raise
         self._reader = Reader(client)
-        heartbeat = Heartbeat(self._group, self._kept, self._retries, self._on_lost)
+        self._heartbeat = Heartbeat(self._group, self._kept, self._retries, self._on_lost)
         self._fetcher = asyncio.create_task(self._fetch())
-        self._helpers = [asyncio.create_task(heartbeat.run(self._ended)), asyncio.create_task(self._tidy())]
+        self._helpers = [asyncio.create_task(self._heartbeat.run(self._ended)), asyncio.create_task(self._tidy())]
         if not self._group.features.xschedule:
             self._helpers.append(asyncio.create_task(keep_moving(client, stream, self._on_moved, self._ended)))
 
@@ -171,11 +171,9 @@ class Worker:
             await self._group.client.connection_pool.disconnect()
 
     async def _leave(self) -> None:
-        """Give back what is held. Entries that wait stay, as they can be claimed when they are due."""
+        """Give back what is held. Entries that wait stay: a last beat has them be claimed when they are due."""
         await self._release(await self._group.mine())
-        left_s = self._retries.left_s(self._retries.far, time.monotonic())
-        claim_ms = self._group.claim_after_ms
-        await self._group.keep({each: max(0, claim_ms - int(left * 1000)) for each, left in left_s.items()})
+        await self._heartbeat.beat()
         if not await self._group.mine():
             await consumers.remove(self._group, self.consumer)
 
