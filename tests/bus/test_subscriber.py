@@ -343,6 +343,18 @@ def test_a_refusal_at_the_start_is_an_error() -> None:
     run(body())
 
 
+def test_stopping_at_once_leaves_no_connection(url: str) -> None:
+    async def body() -> None:
+        async with airwave.asyncio.connect(url, client_name="mine") as client:
+            told = Told(client, [b"a"], [])
+            await told.subscriber.start()
+            await told.subscriber.stop()
+            while await client.pubsub_numsub("a") != [(b"a", 0)]:
+                await asyncio.sleep(0)
+
+    run(body())
+
+
 def test_stopping_while_it_tries_to_come_back(memory_url: str) -> None:
     async def body() -> None:
         async with airwave.asyncio.connect(memory_url) as client:

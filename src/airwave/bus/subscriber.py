@@ -77,6 +77,7 @@ class Subscriber:
         self._early: list[Any] = []  # messages that came before all was confirmed
         self._heard_s = 0.0  # when the server was last heard of, by the system's clock
         self._reading = False
+        self._connection: Any = None  # the first one
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -85,7 +86,7 @@ class Subscriber:
         Raises:
             redis.RedisError: the server cannot be reached, or refuses.
         """
-        connection = await self._connect()
+        self._connection = connection = await self._connect()
         self._task = asyncio.create_task(self._run(connection), name=f"airwave.bus {self._name}")
 
     async def stop(self) -> None:
@@ -93,6 +94,7 @@ class Subscriber:
         if self._task is not None:
             await cancel([self._task])
             self._task = None
+            await _disconnect(self._connection)  # the task may have been cancelled before it began
 
     # --- the connection -----------------------------------------------------------------------------------------------
 
