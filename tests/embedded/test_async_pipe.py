@@ -13,6 +13,7 @@ from live import DEADLINE_S, wait_for
 
 import airwave
 import airwave.asyncio
+from airwave.embedded.async_pipe import AsyncPipe
 
 
 def play(body: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -49,10 +50,10 @@ def test_a_cancelled_read_takes_nothing_and_the_client_goes_on(url: str) -> None
 
 def test_a_timeout_ends_a_blocking_read(url: str) -> None:
     async def body() -> None:
-        async with airwave.asyncio.connect(url, socket_timeout=0.05) as client:
+        async with airwave.asyncio.connect(url, socket_timeout=0.05) as client, airwave.asyncio.connect(url) as other:
             with pytest.raises(redis.TimeoutError):
                 await client.xread({"s": "$"}, block=0)
-            await blocked(client, 0)
+            await blocked(other, 0)
 
     play(body)
 
@@ -221,6 +222,32 @@ def test_the_end_of_the_engine_is_the_end_of_file(url: str) -> None:
             with pytest.raises(redis.ConnectionError):
                 await reading
             assert await client.ping()
+
+    play(body)
+
+
+def test_what_comes_with_the_end_is_read_before_it(url: str) -> None:
+    """Another thread writes and closes, just when the reader's loop has found nothing more to take."""
+
+    class Interrupted(AsyncPipe):
+        def take(self) -> bytes | None:
+            data = super().take()
+            if data is None and not self.ended:
+                thread = threading.Thread(target=self.say, args=(b"goodbye",), kwargs={"last": True})
+                thread.start()
+                thread.join(DEADLINE_S)
+            return data
+
+        def say(self, words: bytes, *, last: bool) -> None:
+            with self.node.use():
+                self.write(words)
+                if last:
+                    self.close()
+
+    async def body() -> None:
+        pipe = Interrupted(url)
+        await asyncio.to_thread(pipe.say, b"hello, ", last=False)
+        assert await pipe.reader.read() == b"hello, goodbye"
 
     play(body)
 

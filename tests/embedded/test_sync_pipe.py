@@ -3,7 +3,6 @@
 import os
 import signal
 import threading
-import time
 
 import pytest
 import redis
@@ -86,11 +85,12 @@ def test_a_reader_is_woken_from_another_thread(url: str) -> None:
 
 
 def test_ctrl_c_while_a_command_blocks(url: str) -> None:
-    client = airwave.connect(url, socket_timeout=None)
+    client = airwave.connect(url, single_connection_client=True, socket_timeout=None)
     watcher = airwave.connect(url)
 
     def interrupt() -> None:
-        wait_for(lambda: watcher.info("clients")["blocked_clients"] == 1, "the reader to block")
+        # Not as soon as the command blocks: between sending and reading redis-py would keep the connection.
+        wait_for(lambda: client.connection._sock._pipe._wakeup._threads, "the reader to wait")
         os.kill(os.getpid(), signal.SIGINT)
 
     thread = threading.Thread(target=interrupt)
@@ -113,17 +113,15 @@ def test_closing_wakes_who_reads(url: str) -> None:
 
     def listen() -> None:
         try:
-            ended.append(pubsub.get_message(timeout=DEADLINE_S))
+            ended.append(pubsub.get_message(timeout=None))
         except Exception as error:
             ended.append(error)
 
     thread = threading.Thread(target=listen)
     thread.start()
-    started = time.monotonic()
     wait_for(lambda: pubsub.connection._sock._pipe._wakeup._threads, "it to wait")
     pubsub.connection.disconnect()
     thread.join(DEADLINE_S)
-    assert time.monotonic() - started < DEADLINE_S / 2
     assert ended
     pubsub.close()
     client.close()

@@ -51,16 +51,17 @@ class AsyncPipe(Pipe):
     def _feed(self) -> None:
         """Give the reader what came; in the loop's thread only, so that the order stays."""
         reader = self.reader
+        ended = self.ended  # first: what comes with the end may be written right behind the last `take`
         while (data := self.take()) is not None:
             reader.feed_data(data)
             self.taken(len(data))
-        if self.ended:
+        if ended:
             reader.feed_eof()
 
     def fill(self, *, full: bool) -> None:
         """The reader has had enough, or has room again."""
         self._full = full
-        self.taken(0)
+        self.go_on()
 
 
 class _Flow(asyncio.ReadTransport):

@@ -48,7 +48,7 @@ class Pipe:
         if not self._paused and self.get_write_buffer_size() > self._high_bytes:
             self._paused = True
             self._session.pause_writing()
-            self.taken(0)  # who reads may have taken it all before `_paused` was there to be seen
+            self.go_on()  # who reads may have taken it all before `_paused` was there to be seen
 
     def close(self) -> None:
         """See `airwave.client.Transport`: what was written can still be read."""
@@ -120,8 +120,12 @@ class Pipe:
                 self.node.post(self.abort)
 
     def taken(self, size: int) -> None:
-        """So many bytes have left `inbox`: let the session go on when there is room again."""
+        """So many bytes have left `inbox`."""
         self._taken += size
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Let the session go on if it was paused and there is room again."""
         if self._paused and self._has_room():
             self.node.post(self._resume)
 
