@@ -14,6 +14,7 @@ from redis.exceptions import ResponseError
 
 import airwave
 from airwave import EmbeddedError, Engine, Entry
+from airwave.embedded.call import Line
 
 
 def clients(engine: Engine) -> int:
@@ -123,6 +124,41 @@ def test_who_gives_up_swallows_no_entry(engine: Engine, way: str) -> None:
     entry = engine.xadd("s", {"f": "v"})
     assert engine.execute("XPENDING", "s", "g") == [0, None, None, None]
     assert [each.id for each in engine.xreadgroup("g", "alice", "s", block_ms=1000)] == [entry]
+
+
+@pytest.mark.parametrize("way", ["blocking", "task"])
+def test_who_is_interrupted_before_the_reply_leaves_it_to_nobody(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    def interrupted(_: Line) -> None:
+        raise KeyboardInterrupt
+
+    def ask() -> object:
+        return engine.execute("GET", "a") if way == "blocking" else asyncio.run(engine.aexecute("GET", "a"))
+
+    engine.execute("SET", "a", "1")
+    with monkeypatch.context() as patch:
+        patch.setattr(Line, "take", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            ask()
+    assert engine.execute("PING") == b"PONG"
+    assert ask() == b"1"
+    assert clients(engine) == 1
+
+
+def test_a_request_that_ends_while_the_engine_is_closed_keeps_no_connection(engine: Engine) -> None:
+    other = Engine(engine.url)
+
+    async def body() -> None:
+        reading = asyncio.create_task(other.axread({"s": "$"}, block_ms=0))
+        while blocked(engine) < 1:
+            await asyncio.sleep(0)
+        other.close()
+        engine.xadd("s", {"f": "v"})
+        assert len(await reading) == 1
+
+    asyncio.run(body())
+    assert clients(engine) == 1
 
 
 # --- streams ----------------------------------------------------------------------------------------------------------

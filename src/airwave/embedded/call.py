@@ -53,11 +53,15 @@ class Line(Pipe):
         node: the engine.
         db: the numbered database.
 
+    Attributes:
+        asked: there is a request whose reply has not been taken.
+
     Raises:
         EmbeddedError: the engine cannot be used, or has no such database.
     """
 
     def __init__(self, node: LocalNode, db: int) -> None:
+        self.asked = False
         self._wakeup = Wakeup()
         self._reader = hiredis.Reader(replyError=BaseParser.parse_error, notEnoughData=_NOT_ENOUGH)
         with node.use() as broker:
@@ -84,6 +88,7 @@ class Line(Pipe):
         with node.lock:
             if self.ended:
                 return False
+            self.asked = True
             self._session.request(argv)
             node.settle()
         if node.posted:
@@ -124,6 +129,7 @@ class Line(Pipe):
             reply = reader.gets()
             if reply is not _NOT_ENOUGH:
                 break
+        self.asked = False
         if isinstance(reply, ResponseError):
             raise reply
         return cast(Reply, reply)

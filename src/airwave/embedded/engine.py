@@ -5,13 +5,14 @@ any event loop. What waits has an asynchronous twin, whose name begins with `a`.
 """
 
 from collections.abc import Mapping
-from types import TracebackType
-from typing import Any, Self
+from contextlib import suppress
+from typing import Any
 
 from redis.exceptions import ResponseError
 
 from airwave.embedded import entries
 from airwave.embedded.call import Line, Reply, stateless
+from airwave.embedded.closing import Closing
 from airwave.embedded.message import Entry
 from airwave.embedded.node import EmbeddedError
 from airwave.embedded.registry import opened, parse
@@ -21,7 +22,7 @@ from airwave.embedded.words import Word, as_bytes
 _LINES_MAX = 64  # kept for the next request; more exist while more requests wait
 
 
-class Engine:
+class Engine(Closing):
     """An engine in this process.
 
     Args:
@@ -61,9 +62,13 @@ class Engine:
         if self._closed or self._node.forked:
             return
         self._closed = True
-        while self._lines:
-            self._lines.pop().hang_up()
+        self._hang_up()
         self._node.post(self._node.leave)
+
+    def _hang_up(self) -> None:
+        while self._lines:
+            with suppress(IndexError):  # another thread was faster
+                self._lines.pop().hang_up()
 
     def _check(self) -> None:
         if self._closed:
@@ -73,22 +78,6 @@ class Engine:
     def __del__(self) -> None:
         if hasattr(self, "_node"):  # it could be had
             self.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     # --- Pub/Sub ----------------------------------------------------------------------------------------------------
 
@@ -161,20 +150,18 @@ class Engine:
         line = self._start(words)
         try:
             line.wait()
-        except BaseException:  # Ctrl-C: the request must not take what nobody will see
-            line.hang_up()
-            raise
-        return self._finish(line)
+            return line.reply()
+        finally:
+            self._put_back(line)
 
     async def aexecute(self, *words: Word) -> Reply:
         """Run a command; other tasks go on while it blocks. Otherwise as `execute`."""
         line = self._start(words)
         try:
             await line.wait_async()
-        except BaseException:
-            line.hang_up()
-            raise
-        return self._finish(line)
+            return line.reply()
+        finally:
+            self._put_back(line)
 
     def _start(self, words: tuple[Word, ...]) -> Line:
         argv = stateless([word if type(word) is bytes else as_bytes(word) for word in words])
@@ -195,14 +182,13 @@ class Engine:
         except IndexError:
             return Line(self._node, self._db)
 
-    def _finish(self, line: Line) -> Reply:
-        try:
-            return line.reply()
-        finally:
-            if len(self._lines) < _LINES_MAX and not self._closed and not line.ended:
-                self._lines.append(line)
-            else:
-                line.hang_up()
+    def _put_back(self, line: Line) -> None:
+        if line.asked or len(self._lines) >= _LINES_MAX:
+            line.hang_up()  # after Ctrl-C a request must not take what nobody will see, nor the next one its reply
+        else:
+            self._lines.append(line)
+        if self._closed:  # by now: `close` may not have seen this line
+            self._hang_up()
 
     # --- streams ----------------------------------------------------------------------------------------------------
 

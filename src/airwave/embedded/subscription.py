@@ -10,9 +10,9 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from types import TracebackType
-from typing import Literal, Self
+from typing import Literal
 
+from airwave.embedded.closing import Closing
 from airwave.embedded.message import OBJECTS, Message
 from airwave.embedded.node import EmbeddedError, LocalNode
 from airwave.embedded.wakeup import Wakeup
@@ -114,7 +114,7 @@ class Mailbox(Subscriber):
         self.leave()
 
 
-class Subscription:
+class Subscription(Closing):
     """Messages of channels and patterns: an iterator, and an asynchronous one. Made by `Engine.subscribe`.
 
     It may be read by several threads or tasks: each message goes to one of them. It ends when it is closed: by its
@@ -260,19 +260,3 @@ class Subscription:
     def __del__(self) -> None:
         if hasattr(self, "_mailbox"):  # it could be had
             self.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
