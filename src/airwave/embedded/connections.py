@@ -32,20 +32,16 @@ def pool_options(url: str, connection_class: type, options: dict[str, Any]) -> d
     return {**options, **parse(url).options, "connection_class": connection_class, "engine": url}
 
 
-def _pieces(connection: Any) -> list[tuple[str, Any]]:
-    pieces = [("engine", connection.engine), ("db", connection.db)]
-    if connection.client_name:
-        pieces.append(("client_name", connection.client_name))
-    return pieces
-
-
-class EmbeddedConnection(AbstractConnection):
-    """A synchronous connection.
+class _Embedded:
+    """What both kinds have in common: an engine for an address. In front of a connection class of redis-py.
 
     Args:
         engine: the engine's URL.
         options: redis-py's; those about addresses are left aside.
     """
+
+    db: Any
+    client_name: Any
 
     def __init__(self, engine: str = "memory://", **options: Any) -> None:
         self.engine = engine
@@ -55,13 +51,20 @@ class EmbeddedConnection(AbstractConnection):
 
     def repr_pieces(self) -> list[tuple[str, Any]]:
         """See redis-py."""
-        return _pieces(self)
-
-    def _connect(self) -> PipeSocket:
-        return PipeSocket(self.engine, self.socket_timeout)
+        pieces = [("engine", self.engine), ("db", self.db)]
+        if self.client_name:
+            pieces.append(("client_name", self.client_name))
+        return pieces
 
     def _host_error(self) -> str:
         return self.engine
+
+
+class EmbeddedConnection(_Embedded, AbstractConnection):
+    """A synchronous connection."""
+
+    def _connect(self) -> PipeSocket:
+        return PipeSocket(self.engine, self.socket_timeout)
 
     def activate_maint_notifications_handling_if_enabled(self, check_health: bool = True) -> None:
         """See redis-py, which from version 7 on lets clouds tell that an address is going to move; 7 insists."""
@@ -84,18 +87,8 @@ class EmbeddedConnection(AbstractConnection):
         return True
 
 
-class AsyncEmbeddedConnection(AbstractAsyncConnection):
+class AsyncEmbeddedConnection(_Embedded, AbstractAsyncConnection):
     """A connection for asyncio; otherwise as `EmbeddedConnection`."""
-
-    def __init__(self, *, engine: str = "memory://", **options: Any) -> None:
-        self.engine = engine
-        for name in _OF_SOCKETS:
-            options.pop(name, None)
-        super().__init__(**options)
-
-    def repr_pieces(self) -> list[tuple[str, Any]]:
-        """See redis-py."""
-        return _pieces(self)
 
     async def _connect(self) -> None:
         pipe = AsyncPipe(self.engine)
@@ -108,6 +101,3 @@ class AsyncEmbeddedConnection(AbstractAsyncConnection):
             await self.disconnect(nowait=True)
             raise exceptions.ConnectionError(_CLOSED)
         return await super().can_read()
-
-    def _host_error(self) -> str:
-        return self.engine
