@@ -79,6 +79,7 @@ def test_a_key_for_a_delayed_entry_is_its_token(url):
         async with connected(url) as client:
             assert await send(client, stream, b"one", key="k", delay=3600) == "k"
             assert await send(client, stream, b"other", key="k", delay=0) == "k"
+            await send(client, stream, b"now", key="k")
             assert [(each.token, each.data) for each in await list_delayed(client, stream)] == [("k", b"one")]
             assert await client.xlen(stream) == 0
 

@@ -336,6 +336,20 @@ def test_chosen_tokens_are_remembered_when_the_entry_was_added(node, alice):
     assert tokens(alice) == ["a"]
 
 
+def test_who_adds_now_what_is_scheduled_is_told_its_token(node, alice):
+    alice.do("XSCHEDULE s IN 10 ID a f v", "a")
+    made = alice.ask("XSCHEDULE s IN 10 f made").decode()
+    alice.do("XADD s IDMP schedule a * f again", "a")
+    alice.do("XLEN s", 0)
+    alice.ask("XADD s IDMP other a * f v")  # another producer's
+    alice.ask(f"XADD s IDMP schedule {made} * f v")  # no token that a client chose
+    alice.do("XLEN s", 2)
+    node.advance(0.01)
+    alice.do("XLEN s", 4)
+    alice.do("XADD s IDMP schedule a * f again", lambda reply: "-" in reply)  # it has an ID now
+    alice.do("XLEN s", 4)
+
+
 def test_a_stream_without_ids_keeps_what_is_due(node, alice):
     alice.ask("XSCHEDULE s IN 10 ID a f v")
     alice.do("XSETID s 18446744073709551615-18446744073709551615", "OK")

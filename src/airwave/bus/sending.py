@@ -43,8 +43,8 @@ async def send(
 
     Args:
         key: an idempotency key: sending again with the same key adds nothing. Keys are remembered for an hour after the
-            entry was added, at least the last 10,000 of a stream. Send again in the same way, now or later: where XADD
-            knows idempotent IDs it does not know what is still delayed.
+            entry was added, at least the last 10,000 of a stream. On Redis from version 8.6 send again in the same way,
+            now or later: its XADD does not know what is delayed.
         delay: add it after so many seconds; it survives restarts of everybody.
         at: add it then: a datetime with a time zone, or seconds since the epoch. Both are for the server's clock, and
             precise to half a second on a server without XSCHEDULE.

@@ -10,7 +10,7 @@ An entry is encoded here, once, as readers will get it (see `airwave.streams.chu
 from functools import lru_cache
 from itertools import chain, repeat
 
-from airwave import errors
+from airwave import errors, resp
 from airwave.command import BATCH_MAX, Argv, command
 from airwave.commands.stream_options import LIMIT_DEFAULT, AddOptions, add_options
 from airwave.errors import CommandError
@@ -20,6 +20,7 @@ from airwave.streams import ids as entry_ids
 from airwave.streams.chunk import Cold
 from airwave.streams.idempotency import digest
 from airwave.streams.ids import ID_MAX, SEQ_BITS, SEQ_MAX
+from airwave.streams.schedule import PRODUCER
 from airwave.streams.stream import Stream
 from airwave.streams.trimming import load_edge, trim_to_length
 
@@ -238,6 +239,17 @@ def _choose_id(last_id: int, options: AddOptions, now_ms: int) -> int:
     return entry_id
 
 
+def _known(stream: Stream, producer: bytes, iid: bytes, now_ms: int) -> bytes | None:
+    """What names the entry that was sent before: its ID, or the token by which it is scheduled. None: there is none."""
+    if (entry_id := stream.producers.known(producer, iid, now_ms)) is not None:
+        stream.producers.duplicates += 1
+        return entry_ids.bulk(entry_id)
+    if producer == PRODUCER and stream.schedule is not None:
+        item = stream.schedule.by_token.get(iid)
+        return resp.bulk(iid) if item is not None and item.named else None
+    return None
+
+
 def _add(session: Session, argv: Argv) -> bytes:
     options = add_options(argv)
     fields = argv[options.fields_at :]
@@ -253,10 +265,9 @@ def _add(session: Session, argv: Argv) -> bytes:
     producer, iid = options.producer, options.iid
     if producer:
         iid = iid or digest(fields)
-        known = stream.producers.known(producer, iid, now_ms) if stream is not None else None
-        if stream is not None and known is not None:
-            stream.producers.duplicates += 1
-            return entry_ids.bulk(known)
+        known = _known(stream, producer, iid, now_ms) if stream is not None else None
+        if known is not None:
+            return known
     entry_id = _choose_id(stream.last_id if stream is not None else 0, options, now_ms)
     id_bulk = entry_ids.bulk(entry_id)
     entry = _encoded(id_bulk, fields)
@@ -293,8 +304,8 @@ def _add(session: Session, argv: Argv) -> bytes:
 def xadd(session: Session, argv: Argv) -> bytes:
     """Append an entry to a stream; the stream is created if it is not there.
 
-    Reply: the ID of the entry; with IDMP or IDMPAUTO and a message that is known, the ID it was given; nil with
-    NOMKSTREAM when the key is not there.
+    Reply: the ID of the entry; with IDMP or IDMPAUTO and a message that is known, the ID it was given, or the token if
+    the producer is `schedule` and XSCHEDULE has it waiting; nil with NOMKSTREAM when the key is not there.
     Cost: O(1), and O(N) for N entries trimmed away; whole chunks of them cost O(1).
     Source: https://redis.io/docs/latest/commands/xadd/
     """
