@@ -1,5 +1,7 @@
 """fork, interpreter exit, and the death of the parent; in programs of their own."""
 
+from pathlib import Path
+
 import pytest
 from live import HOST, Peer, wait_for
 
@@ -64,6 +66,32 @@ print("done")
 
 def test_a_forked_child_has_no_part_in_the_server(run: Run, process: bool) -> None:
     done = run(FORK, str(process))
+    assert (done.stdout, done.stderr) == ("done\n", "")
+
+
+KILLED = """
+import os, signal, sys
+from airwave.serving import Server
+
+directory = sys.argv[1]
+told, tells = os.pipe()
+if not (parent := os.fork()):
+    server = Server(dir=directory, appendonly="yes")
+    server.start()
+    if not os.fork():
+        while os.read(told, 1) != b"!":         # alive until the end of the program
+            pass
+        os._exit(0)
+    os.kill(os.getpid(), signal.SIGKILL)
+os.waitpid(parent, 0)
+with Server(dir=directory, appendonly="yes"):
+    print("done")
+os.write(tells, b"!")
+"""
+
+
+def test_a_forked_child_does_not_keep_the_directory_of_a_server_that_is_gone(run: Run, tmp_path: Path) -> None:
+    done = run(KILLED, str(tmp_path))
     assert (done.stdout, done.stderr) == ("done\n", "")
 
 

@@ -83,6 +83,11 @@ class Node:
         self._stop_now = self._stop_now or now
         self._stopping.set()
 
+    def abandon(self) -> None:
+        """In a child made by fork: the node is the parent's alone, and its directory free when the parent has ended."""
+        if self._journal is not None:
+            self._journal.abandon()
+
     def _startup(self) -> None:
         settings = self._settings
         loop = self._loop = asyncio.get_running_loop()

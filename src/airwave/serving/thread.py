@@ -93,6 +93,7 @@ class NodeThread:
         lifetime.let_go([sock.fileno() for sock in self._sockets])
         if self._started.is_set():
             lifetime.let_go(self._node.descriptors)
+            self._node.abandon()
 
 
 def _reason(failure: BaseException) -> str:
