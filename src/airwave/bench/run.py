@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import FrameType
 
-from airwave.bench import machine
+from airwave.bench import library, machine
 from airwave.bench.errors import BenchError
 from airwave.bench.model import Check, Sample, Scenario
 from airwave.bench.program import Appendfsync, Argv, Cores, airwave_argv, redis_argv
@@ -125,7 +125,8 @@ def select(suite: str | None, only: Sequence[str]) -> tuple[list[Scenario], list
     """
     suites = [one for one in SUITES if suite in {None, one.name}]
     if not suites:
-        raise BenchError(f"there is no suite named {suite}: choose from {', '.join(one.name for one in SUITES)}")
+        suite_names = [one.name for one in SUITES] + [library.NAME]  # that one is not made of two sides
+        raise BenchError(f"there is no suite named {suite}: choose from {', '.join(suite_names)}")
     scenarios = [scenario for one in suites for scenario in one.scenarios]
     checks = [check for one in suites for check in one.checks]
     names = [scenario.name for scenario in scenarios] + [check.name for check in checks]
