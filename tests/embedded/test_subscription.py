@@ -204,8 +204,8 @@ def test_a_full_queue_ends_the_subscription(engine: airwave.Engine, caplog: pyte
     other = engine.subscribe("news")
     assert engine.publish("news", "a") == 3
     assert engine.publish("news", "b") == 3  # the fourth and last message fits no more
-    assert subscription.closed
     assert engine.publish("news", "c") == 1
+    assert subscription.closed
     assert [subscription.get().data for _ in range(3)] == [b"a", b"a", b"b"]  # type: ignore[union-attr]
     for _ in range(2):
         with pytest.raises(SlowSubscriberError, match="more than 3 messages waited: read faster, or give a larger max"):
@@ -251,8 +251,8 @@ def test_what_waits_can_be_read_after_closing(engine: airwave.Engine) -> None:
     with engine.subscribe("news") as subscription:
         engine.publish("news", "x")
     subscription.close()
-    assert subscription.closed
     assert engine.publish("news", "y") == 0
+    assert subscription.closed
     assert [message.data for message in subscription] == [b"x"]
     for use in (subscription.subscribe, subscription.psubscribe):
         with pytest.raises(airwave.EmbeddedError, match="this subscription was closed: make another one"):

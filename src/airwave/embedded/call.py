@@ -86,6 +86,8 @@ class Line(Pipe):
         if node.unusable or node.held():
             node.check()
         with node.lock:
+            if node.posted:
+                node.catch_up()
             if self.ended:
                 return False
             self.asked = True

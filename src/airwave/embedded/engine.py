@@ -94,6 +94,8 @@ class Engine(Closing):
         if self._closed or self._node.unusable or self._held():
             self._check()
         with self._lock:
+            if self._posted:
+                self._node.catch_up()
             route = self._routes.get(channel)
             receivers = self._deliver(route, message) if route else self._pubsub.publish(channel, message)
             fan_out = self._fan_out

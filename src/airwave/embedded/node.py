@@ -7,7 +7,8 @@ which lives as long as somebody is connected.
 
 The core is not re-entrant, but the garbage collector may close a forgotten connection at any time, also while this very
 thread is in the middle of a command. So whatever does not come from a client's own call is *posted*: run at once if the
-lock is free, else by its holder, before or right after it lets go. A command from within a command (a signal handler,
+lock is free, else by its holder right after it lets go, or by the next one before anything else: so a connection that
+was closed is closed for every command that comes later. A command from within a command (a signal handler,
 a handler of the log) would wait for itself for ever: it is refused. For that alone the lock knows its owner.
 """
 
@@ -72,7 +73,7 @@ class LocalNode:
         closed: it has ended, and why; empty: it has not.
         forked: this process is a child of the one that the node belongs to.
         unusable: one of the two.
-        posted: what nobody has run yet; whoever lets go of the lock looks at it, and calls `run_posted`.
+        posted: what nobody has run yet; who gets the lock calls `catch_up`, who has let go of it `run_posted`.
         entered: how often somebody began to use it.
 
     Raises:
@@ -182,6 +183,8 @@ class LocalNode:
         if self.unusable or self.held():
             self.check()
         with self.lock:
+            if self.posted:
+                self.catch_up()
             session.data_received(data)
             broker = self.broker
             while broker.awake:
@@ -199,6 +202,7 @@ class LocalNode:
         self.check()
         try:
             with self.lock:
+                self.catch_up()
                 if self.closed:  # while this waited for the lock
                     raise EmbeddedError(f"{self.url} {self.closed}")
                 yield self.broker
@@ -223,12 +227,13 @@ class LocalNode:
             try:
                 if not self.lock.acquire(blocking=False):
                     return
-                self._run_posted()
+                self.catch_up()
             finally:
                 if self.held():  # a signal may have come in between
                     self.lock.release()
 
-    def _run_posted(self) -> None:
+    def catch_up(self) -> None:
+        """Call what was posted. Call with the lock held, before anything else; what is hot looks at `posted` first."""
         while self.posted:
             function = self.posted.popleft()
             try:
@@ -261,7 +266,7 @@ class LocalNode:
                             heapq.heappop(timers)
                         broker.tick()
                     self.settle()
-                    self._run_posted()
+                    self.catch_up()
                 except Exception as error:  # ours: the clients must not lose their clock
                     log.event("error", "internal error", exc_info=error, engine=self.url)
                 next_ns = min(cron_ns, timers[0]) if timers else cron_ns

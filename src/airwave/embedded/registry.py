@@ -144,6 +144,7 @@ def opened(url: str) -> Iterator[LocalNode]:
             node.check()
         try:
             with node.lock:
+                node.catch_up()
                 if node.closed:
                     continue  # somebody has ended it meanwhile
                 _compare(node, address)
