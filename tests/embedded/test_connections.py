@@ -120,6 +120,43 @@ def test_addresses(url: str) -> None:
         assert client.client_info()["addr"] != mine["addr"]
 
 
+def test_who_does_nothing_but_ask_can_be_cancelled_at_any_moment(url: str) -> None:
+    async def body() -> None:
+        async with airwave.asyncio.connect(url) as client:
+
+            async def ask() -> None:
+                while True:
+                    await client.ping()
+
+            for turns in range(20):
+                task = asyncio.create_task(ask())
+                for _ in range(20 + turns):
+                    await asyncio.sleep(0)
+                task.cancel()
+                await asyncio.wait([task], timeout=DEADLINE_S)
+                assert task.cancelled()
+
+    asyncio.run(body())
+
+
+@pytest.mark.parametrize("command", ["PING\r\n", b"PING\r\n", [b"PI", b"NG\r\n"]])
+def test_what_redis_py_may_send(url: str, command: str | bytes | list[bytes]) -> None:
+    async def body() -> None:
+        async with airwave.asyncio.connect(url) as client:
+            connection = await client.connection_pool.get_connection()
+            await connection.send_packed_command(command)
+            assert await connection.read_response() in {b"PONG", "PONG"}
+            connection._writer.close()
+            with pytest.raises(redis.ConnectionError, match="while writing to memory://"):
+                await connection.send_packed_command(command)
+            assert not connection.is_connected
+            await connection.send_packed_command(command)  # which connects again
+            assert await connection.read_response() in {b"PONG", "PONG"}
+            await client.connection_pool.release(connection)
+
+    asyncio.run(body())
+
+
 def test_asyncio_pools(url: str) -> None:
     async def body() -> None:
         for kind in (redis.asyncio.ConnectionPool, redis.asyncio.BlockingConnectionPool):
