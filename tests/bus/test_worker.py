@@ -454,6 +454,7 @@ def test_what_was_delivered_and_never_seen_is_not_an_attempt(url):
             await send(client, stream, b"unseen")
             await delivered_to(client, stream, worker.consumer)  # in its name, but it does not know
             await worker.start()
+            await until(lambda: worker._reader._id)  # it has connected, in order to read
             assert calls.made == []
             await client.client_kill_filter(_type="normal", skipme=True)
             await until(lambda: worker.stats.handled)

@@ -41,9 +41,7 @@ async def _serve(service: AbstractAsyncContextManager[Any]) -> None:
         await told.wait()
         for number in SIGNALS:
             loop.remove_signal_handler(number)
-            signal.signal(
-                number, signal.SIG_DFL
-            )  # KeyboardInterrupt would wait for handlers that are at work in threads
+            signal.signal(number, signal.SIG_DFL)  # KeyboardInterrupt would wait for handlers at work in threads
         logger.info("the bus stops; handlers may finish")
 
 

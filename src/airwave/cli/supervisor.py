@@ -1,6 +1,6 @@
 """Several processes with a bus each, started again when they end, or when sources change.
 
-Each is `airwave worker` by itself, in a process group of its own, so that a Ctrl-C on the terminal reaches only the
+Each is `airwave worker` by itself, in a session of its own, so that a Ctrl-C on the terminal reaches only the
 supervisor. It sends its tally through a pipe; when nobody reads that any more, the supervisor is gone, and it stops.
 
     a process is    when                                  leaves it by
@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 
 from airwave.bus.backoff import exponential
-from airwave.bus.main import SIGNALS
+from airwave.bus.main import SIGNALS, new_loop
 from airwave.cli.failure import Failure
 from airwave.cli.loading import USAGE
 from airwave.cli.process import LOOK_S, REPORT_VARIABLE
@@ -129,7 +129,7 @@ class Supervisor:
                 stdin=asyncio.subprocess.DEVNULL,
                 stderr=asyncio.subprocess.PIPE,
                 pass_fds=(writer,),
-                process_group=0,
+                start_new_session=True,
                 env=os.environ | {REPORT_VARIABLE: str(writer)},
                 limit=LINE_BYTES_MAX,
             )
@@ -206,4 +206,6 @@ def _ended(code: int) -> str:
 def supervise(target: str, app_dir: Path, processes: int, *, reload: bool) -> None:
     """Run `airwave worker` in several processes, see `Supervisor`."""
     command = [sys.executable, "-m", "airwave", "worker", target, "--app-dir", str(app_dir)]
-    asyncio.run(Supervisor(command, processes, app_dir if reload else None).run())
+    # asyncio's own loop loses the exit code of a process that ends in the moment it is sent a signal (Python 3.11).
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(Supervisor(command, processes, app_dir if reload else None).run())
