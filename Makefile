@@ -50,7 +50,7 @@ crash: $(STAMP)  ## kill -9 and power cuts under random load, then compare: abou
 
 # What the tests need from Debian. Installed as root, asked for by name otherwise.
 debian:
-	@sh tools/debian.sh redis-server redis-tools
+	@sh tools/debian.sh redis-server redis-tools chromium
 
 # The npm packages of the tests, installed once for each package-lock.json.
 node:
@@ -62,5 +62,5 @@ clean:
 $(STAMP): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Airwave needs Python 3.11 or newer: make PYTHON=python3.12 ..."; exit 1; }
 	@test -d $(VENV) || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[test,compat]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[web,bench,test,compat]'
 	@touch $@
