@@ -7,13 +7,16 @@ redis-server's flags, `redis_directives` what Redis has and Airwave does not.
 from airwave.settings.config_file import from_command_line
 from airwave.settings.keyspace_events import KeyspaceEvents
 from airwave.settings.kinds import BufferLimit, BufferLimits
-from airwave.settings.table import ConfigSetError, Setting, Settings, SettingsError, is_secret
+from airwave.settings.remember import RememberRule
+from airwave.settings.setting import ConfigSetError, Setting, SettingsError
+from airwave.settings.table import Settings, is_secret
 
 __all__ = [
     "BufferLimit",
     "BufferLimits",
     "ConfigSetError",
     "KeyspaceEvents",
+    "RememberRule",
     "Setting",
     "Settings",
     "SettingsError",

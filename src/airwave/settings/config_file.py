@@ -15,7 +15,8 @@ from pathlib import Path
 
 from airwave import quoting
 from airwave.settings.redis_directives import REDIS_DIRECTIVES
-from airwave.settings.table import TABLE, Settings, SettingsError
+from airwave.settings.setting import SettingsError
+from airwave.settings.table import TABLE, Settings
 
 INCLUDE_DEPTH_MAX = 16
 STDIN = "-"

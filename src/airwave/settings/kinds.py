@@ -85,6 +85,10 @@ class Kind(Generic[T]):
             raise ValueError("wrong number of arguments")
         return self.read(args[0])
 
+    def add(self, args: Sequence[str], current: T) -> T:
+        """As `parse`, for a line of a config file: a directive that may stand there several times adds to `current`."""
+        return self.parse(args, current)
+
     def read(self, text: str) -> T:
         """Turn the one argument into a value, or raise ValueError."""
         raise NotImplementedError
@@ -371,27 +375,3 @@ class SavePoints(Kind[str]):
 
     def values(self) -> str:
         return 'only ""'
-
-
-class Only(Kind[T]):
-    """A kind of which only one value works in this version: others are refused with the reason, not ignored."""
-
-    def __init__(self, kind: Kind[T], value: T, reason: str) -> None:
-        self._kind = kind
-        self._value = value
-        self._reason = reason
-
-    def read(self, text: str) -> T:
-        value = self._kind.read(text)
-        if value != self._value:
-            raise ValueError(self._reason)
-        return value
-
-    def format(self, value: T) -> str:
-        return self._kind.format(value)
-
-    def written(self, value: T) -> str:
-        return self._kind.written(value)
-
-    def values(self) -> str:
-        return f"only {self.format(self._value) or quote('')}"

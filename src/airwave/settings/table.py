@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, TypeVar
+from typing import Any
 
 from airwave import glob
 from airwave.settings.keyspace_events import KeyspaceEvents
@@ -23,7 +23,6 @@ from airwave.settings.kinds import (
     BufferLimits,
     Choice,
     Integer,
-    Kind,
     Memory,
     Octal,
     OutputLimits,
@@ -33,49 +32,9 @@ from airwave.settings.kinds import (
     Text,
 )
 from airwave.settings.redis_directives import REDIS_DIRECTIVES
+from airwave.settings.remember import RememberRule, RememberRules
 from airwave.settings.rewrite import rewritten
-
-T = TypeVar("T")
-
-
-class SettingsError(Exception):
-    """A setting cannot be what somebody asked for; the message is one line for that person."""
-
-
-class ConfigSetError(SettingsError):
-    """CONFIG SET is refused; the message is the error reply, `ERR ...`."""
-
-
-@dataclass(frozen=True)
-class Setting:
-    """A row of the table.
-
-    Attributes:
-        name: the directive, as in redis.conf.
-        attribute: the attribute of `Settings` that holds the value.
-        mutable: CONFIG SET may change it.
-        protected: CONFIG SET may not change it and says so in Redis's words for directives that touch files.
-        secret: its value must not appear in logs, SLOWLOG or MONITOR.
-    """
-
-    name: str
-    attribute: str
-    kind: Kind[Any]
-    default: Any
-    doc: str
-    section: str
-    mutable: bool
-    protected: bool
-    secret: bool
-
-
-def setting(
-    default: T, kind: Kind[T], doc: str, *, section: str = "", mutable: bool = True, protected: bool = False
-) -> T:
-    """Declare a row; `section` opens a section of the reference page. The type says T: the value an instance holds."""
-    about = {"kind": kind, "doc": doc, "section": section, "mutable": mutable and not protected, "protected": protected}
-    declared: T = field(default=default, metadata={"setting": about})
-    return declared
+from airwave.settings.setting import ConfigSetError, Setting, SettingsError, setting
 
 
 @dataclass(slots=True)
@@ -156,6 +115,16 @@ class Settings:
         "Changes of keys that are published: to `__keyspace@<db>__:<key>` (K) or `__keyevent@<db>__:<event>` (E), for "
         "the commands about keys (g), strings ($) and streams (t), keys that expired (x), are new (n) or were missed "
         "(m); A is all but n and m. The classes l, s, h, z, e and d are accepted; Airwave has nothing to tell of them.",
+    )
+
+    remember: tuple[RememberRule, ...] = setting(
+        (),
+        RememberRules(),
+        "Channels with a history: what is published on a channel that matches is also added to the stream of the same "
+        "name in database 0, as field `message`. Of each channel the last N messages are kept, and each message for "
+        "so many seconds; without a limit, all. The first rule that matches counts. In a file each line adds a rule; "
+        "CONFIG SET replaces all of them. A space in a channel is `?` in a glob, `maxlen` and `ttl` are no globs.",
+        section="History",
     )
 
     fan_out_slice: int = setting(
@@ -327,7 +296,7 @@ class Settings:
         """
         row = TABLE[name]
         words = _words(row, args[0]) if row.kind.many and len(args) == 1 else args
-        setattr(self, row.attribute, row.kind.parse(words, getattr(self, row.attribute)))
+        setattr(self, row.attribute, row.kind.add(words, getattr(self, row.attribute)))
 
     def _formatted(self, row: Setting) -> str:
         return row.kind.format(getattr(self, row.attribute))
