@@ -2,7 +2,7 @@
 
 import pytest
 
-from airwave.stats import SAMPLES, Rate, Stats
+from airwave.stats import LAG_BOUNDS_MS, SAMPLES, Lag, Rate, Stats
 
 
 def test_a_rate_is_the_mean_of_the_last_samples() -> None:
@@ -40,3 +40,29 @@ def test_error_codes_have_a_bound() -> None:
     assert stats.errors[b"E1"] == 2
     stats.reset()
     assert stats.errors == {}
+
+
+def test_lag_is_the_worst_of_the_last_samples_and_of_all() -> None:
+    lag = Lag()
+    assert lag.recent_ns == lag.worst_ns == 0
+    lag.note(30_000_000)
+    for _ in range(SAMPLES):
+        lag.note(2_000_000)
+    assert lag.recent_ns == 2_000_000
+    assert lag.worst_ns == 30_000_000
+    assert lag.total_ns == 30_000_000 + SAMPLES * 2_000_000
+
+
+def test_a_timer_that_goes_off_early_is_not_late() -> None:
+    lag = Lag()
+    lag.note(-400_000)
+    assert lag.worst_ns == lag.total_ns == 0
+    assert lag.buckets[0] == 1
+
+
+def test_a_bucket_holds_what_is_not_later_than_its_bound() -> None:
+    lag = Lag()
+    for bound_ms in LAG_BOUNDS_MS:
+        lag.note(bound_ms * 1_000_000)
+    lag.note(5_000_000_000)
+    assert lag.buckets == [1] * (len(LAG_BOUNDS_MS) + 1)

@@ -49,7 +49,7 @@ def test_info_has_the_sections_that_redis_has(alice: Peer, oracle: Ask, names: s
 def test_info_has_only_fields_of_redis_with_the_same_form_or_its_own(alice: Peer, oracle: Ask) -> None:
     own = re.compile(
         "server_name|airwave_version|python_version|monitor_clients|lagging_clients|fan_out_queue_clients|gc_.*|"
-        "accept_pauses|pubsub_deliver.*|pubsub_cached_routes|dropped_messages|"
+        "accept_pauses|pubsub_deliver.*|pubsub_published|pubsub_cached_routes|dropped_messages|loop_lag.*|"
         # newer than the redis-server of the tests
         "pubsub_clients|client_(query|output)_buffer_limit_disconnections"
     )
@@ -75,6 +75,23 @@ def test_info_says_what_clients_and_exporters_read(node: Node, alice: Peer) -> N
     assert found["used_cpu_user"] == "1.500000"
     assert found["connected_clients"] == "1"
     assert found["rdb_last_save_time"] == "1800000005"
+
+
+def test_info_tells_how_many_messages_clients_have_published(alice: Peer) -> None:
+    alice.do("PUBLISH news hi", 0)
+    alice.do("SPUBLISH news hi", 0)
+    assert info(alice, "stats")["pubsub_published"] == "2"
+    alice.do("CONFIG RESETSTAT", "OK")
+    assert info(alice, "stats")["pubsub_published"] == "0"
+
+
+def test_info_tells_how_late_the_event_loop_was(node: Node, alice: Peer) -> None:
+    node.broker.stats.loop_lag.note(12_345_678)
+    node.broker.stats.loop_lag.note(1_000_000)
+    assert info(alice, "stats")["loop_lag_ms"] == "12.346"
+    assert info(alice, "stats")["loop_lag_max_ms"] == "12.346"
+    alice.do("CONFIG RESETSTAT", "OK")
+    assert info(alice, "stats")["loop_lag_max_ms"] == "0.000"
 
 
 def test_info_ends_lines_with_crlf_and_parts_sections_by_an_empty_line(alice: Peer) -> None:

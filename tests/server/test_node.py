@@ -358,3 +358,15 @@ def test_shutdown_now_waits_for_nobody(start: Start) -> None:
             publisher.do("PUBLISH", "x", MESSAGE)
         publisher.send("SHUTDOWN", "NOW")
         assert node.wait() == 0
+
+
+# --- the loop ---------------------------------------------------------------------------------------------------------
+
+
+def test_what_holds_the_loop_is_seen_and_forgotten_with_the_other_counters(start: Start) -> None:
+    node = start("--enable-debug-command", "yes", "--hz", "10")
+    with node.connect() as peer:
+        peer.do("DEBUG", "SLEEP", "0.3")  # three times as long as the timer's period: it must be late by 200 ms
+        wait_for(lambda: float(peer.info("stats")["loop_lag_max_ms"]) > 190, "the timer to have been late")
+        peer.do("CONFIG", "RESETSTAT")
+        wait_for(lambda: float(peer.info("stats")["loop_lag_ms"]) < 100, "the timer to be in time")

@@ -50,6 +50,11 @@ def used_and_peak_bytes(broker: Broker) -> tuple[int, int]:
     return used, max(used, usage["rss_peak_bytes"])  # the kernel counts the peak a little behind
 
 
+def published(broker: Broker) -> int:
+    """Messages that clients have published since the start or CONFIG RESETSTAT."""
+    return broker.command_stats["publish"].calls + broker.command_stats["spublish"].calls
+
+
 def _server(broker: Broker) -> Fields:
     host, settings = broker.host, broker.settings
     usage = host.usage()
@@ -174,10 +179,13 @@ def _stats(broker: Broker) -> Fields:
         ("pubsub_channels", len(pubsub.channels)),
         ("pubsub_patterns", len(pubsub.patterns)),
         ("pubsubshard_channels", len(pubsub.shard_channels)),
+        ("pubsub_published", published(broker)),
         ("pubsub_deliveries", pubsub.deliveries),
         ("pubsub_delivered_bytes", pubsub.delivered_bytes),
         ("pubsub_cached_routes", pubsub.cached_routes),
         ("dropped_messages", stats.dropped_messages),
+        ("loop_lag_ms", f"{stats.loop_lag_ms:.3f}"),
+        ("loop_lag_max_ms", f"{stats.loop_lag_max_ms:.3f}"),
         ("latest_fork_usec", 0),
         ("total_forks", 0),
         ("unexpected_error_replies", stats.unexpected_errors),

@@ -100,11 +100,16 @@ class Node:
         sockets = open_sockets(settings) if self._sockets is None else self._sockets
         self._listeners = Listeners(broker, loop, sockets)
         self._listeners.open()
+        self._cron_due_ns = broker.clock()
         self._cron()
 
     def _cron(self) -> None:
-        self._broker.cron()
-        self._next_cron = self._loop.call_later(1 / self._settings.hz, self._cron)
+        broker = self._broker
+        broker.stats.loop_lag.note(broker.clock() - self._cron_due_ns)
+        broker.cron()
+        period_s = 1 / self._settings.hz
+        self._cron_due_ns = broker.clock() + int(period_s * 1e9)
+        self._next_cron = self._loop.call_later(period_s, self._cron)
 
     def _announce(self) -> None:
         addresses = self._listeners.addresses
