@@ -47,7 +47,7 @@ _LABEL = "(?:Reply|Cost|Source): "
 _SETTINGS_INTRODUCTION = """\
 # Settings
 
-<!-- Written by docs/generate.py from src/airwave/settings/table.py: edit that, then run it. -->
+<!-- Written by docs/generate.py from src/airwave/settings/rows.py: edit that, then run it. -->
 
 Names, units and meaning are those of [redis.conf](https://redis.io/docs/latest/operate/oss_and_stack/management/config/)
 where Redis has the directive. A setting can be given

@@ -1,7 +1,7 @@
 """The settings of a server: one table, and how command lines and config files fill it.
 
-Layer L0. `table` holds the rows, `kinds` how values are read and written, `config_file` redis.conf's syntax and
-redis-server's flags, `redis_directives` what Redis has and Airwave does not.
+Layer L0. `rows` is the table, `table` what CONFIG does with it, `kinds` how values are read and written,
+`config_file` redis.conf's syntax and redis-server's flags, `redis_directives` what Redis has and Airwave does not.
 """
 
 from airwave.settings.config_file import from_command_line
