@@ -25,19 +25,22 @@ from airwave.host import Host
 from airwave.journal import Journal, JournalError
 from airwave.keyspace import Keyspace
 from airwave.latency import LatencyMonitor
+from airwave.presence import Presence
 from airwave.pubsub import PubSub, Subscriber
+from airwave.remember import Memory
 from airwave.request import Limits
-from airwave.settings import KeyspaceEvents, Settings
+from airwave.settings import Settings
 from airwave.slowlog import SlowLog, row_shown
 from airwave.stats import Stats
 from airwave.sweeps import Sweeps
+from airwave.tuning import NEVER_NS, follow_settings
 
 if TYPE_CHECKING:
     from airwave.session import Session
 
 SHARE_MAX_NS = 2_000_000  # of a turn that wrote, for the fan-out, beyond one slice
+AGE_MAX = 100  # remembered channels that one cron holds to their age
 EXPIRE_MAX = 1000  # keys that one cron removes because their time is over
-_NEVER_NS = 1 << 62
 
 
 class Broker:
@@ -48,6 +51,12 @@ class Broker:
         host: clock, wake-up and log.
         journal: what keeps the data; None: nothing does.
     """
+
+    # Copied from the settings, see `airwave.tuning`.
+    input_slice_ns: int
+    slowlog_ns: int
+    spike_ns: int
+    notable_ns: int
 
     def __init__(self, settings: Settings, host: Host, journal: Journal | None = None) -> None:
         self.settings = settings
@@ -70,7 +79,7 @@ class Broker:
         self._last_client_id = 0
 
         self.fan_out: deque[Subscriber] = deque()
-        self.pubsub = PubSub(self.fan_out, settings.route_cache_size)
+        self.pubsub = PubSub(self.fan_out, settings.route_cache_size, host.wall_ms)
         self.sweeps = Sweeps(self.fan_out, self.pubsub)
         self.journal = journal if journal is not None else Journal()
         self.keyspace = Keyspace(self.journal, host.wall_ms, self._publish_notification, settings.databases)
@@ -78,6 +87,8 @@ class Broker:
         self.agenda = self.keyspace.agenda
         self.unconfirmed: list[tuple[Session, int, int]] = []  # replies of this turn: place in `out`, how many
         self.refusal: CommandError | None = None  # what commands that write are told while nothing can be written
+        self.memory = Memory(self.keyspace, self.pubsub, self.wake)
+        self.presence = Presence(self.pubsub, self.wake)
         self.blocking = Blocking(self.keyspace, self.clock, host.wake_after)
         self.replying: list[Session] = []  # may have something in `out`; each at least once
         self.put_off: list[Session] = []  # have input that their slice of time did not reach
@@ -88,60 +99,7 @@ class Broker:
         self.pause_all = False
         self.pause_writes = False
         self._pause_until_ns = 0
-        self._watch_settings()
-
-    # --- settings ---------------------------------------------------------------------------------------------------
-
-    def _watch_settings(self) -> None:
-        """Copy what hot paths read into attributes, now and whenever CONFIG SET changes it."""
-        settings = self.settings
-
-        def limits(_: object = None) -> None:
-            self.limits.bulk_max = settings.proto_max_bulk_len
-            self.limits.buffer_max = settings.client_query_buffer_limit
-
-        def output_limits(_: object = None) -> None:
-            for client in self.clients.values():
-                client.apply_limits()
-
-        def delivery(_: object = None) -> None:
-            sweeps = self.sweeps
-            sweeps.slice_max = settings.fan_out_slice
-            sweeps.backlog_max = settings.fan_out_backlog_messages
-            sweeps.backlog_bytes_max = settings.fan_out_backlog_bytes
-            sweeps.backlog_max_ns = settings.fan_out_backlog_ms * 1_000_000
-            self.input_slice_ns = settings.input_slice_us * 1000
-            self.pubsub.route_cache_max = max(1, settings.route_cache_size)
-
-        def thresholds(_: object = None) -> None:
-            slow_us = settings.slowlog_log_slower_than
-            self.slowlog_ns = slow_us * 1000 if slow_us >= 0 else _NEVER_NS
-            spike_ms = settings.latency_monitor_threshold
-            self.spike_ns = spike_ms * 1_000_000 if spike_ms > 0 else _NEVER_NS
-            self.notable_ns = min(self.slowlog_ns, self.spike_ns)
-
-        def notifications(_: object = None) -> None:
-            self.keyspace.set_notifies(KeyspaceEvents.letters(settings.notify_keyspace_events))
-
-        watched = {
-            limits: ("proto-max-bulk-len", "client-query-buffer-limit"),
-            output_limits: ("client-output-buffer-limit",),
-            delivery: (
-                "fan-out-slice",
-                "fan-out-backlog-messages",
-                "fan-out-backlog-bytes",
-                "fan-out-backlog-ms",
-                "input-slice-us",
-                "route-cache-size",
-            ),
-            thresholds: ("slowlog-log-slower-than", "latency-monitor-threshold"),
-            notifications: ("notify-keyspace-events",),
-        }
-        for update, names in watched.items():
-            update()
-            for name in names:
-                settings.on_change(name, update)
-        settings.on_change("slowlog-max-len", self.slowlog.resize)
+        follow_settings(self)
 
     # --- clients ----------------------------------------------------------------------------------------------------
 
@@ -240,7 +198,7 @@ class Broker:
         written = self.sweeps.flush_slice(now)
         while share_ns and self.fan_out and (now := self.clock()) < started + share_ns:
             written += self.sweeps.flush_slice(now)
-        if self.spike_ns != _NEVER_NS and (elapsed := self.clock() - started) >= self.spike_ns:
+        if self.spike_ns != NEVER_NS and (elapsed := self.clock() - started) >= self.spike_ns:
             self.latency.add("fan-out", int(self.host.wall()), elapsed // 1_000_000)
         return written
 
@@ -261,6 +219,7 @@ class Broker:
             self._close_idle(now_ns)
         if self.refusal is None:
             self.keyspace.cron(EXPIRE_MAX)
+            self.memory.cron(AGE_MAX)
         elif self.journal.probe():
             self._refuse_writes(None)
             self.blocking.retry_all()  # those who write were left waiting
@@ -285,6 +244,24 @@ class Broker:
 
     # --- keys -------------------------------------------------------------------------------------------------------
 
+    def publish(self, channel: bytes, message: bytes) -> int:
+        """Give a message to the channel's subscribers, and remember it if the channel is one that does.
+
+        Returns:
+            How many subscriptions got it.
+
+        Raises:
+            CommandError: see `Memory.publish`.
+        """
+        route = self.pubsub.routes.get(channel)
+        if route is None:  # it is new, or remembered: routes of those are elsewhere, so that others need not ask
+            return self.memory.publish(channel, message)
+        return self.pubsub.deliver(route, message) if route else 0
+
+    def loaded(self) -> None:
+        """The keyspace was filled with what the disk has."""
+        self.memory.begin()
+
     def _publish_notification(self, channel: bytes, message: bytes) -> None:
         """Publish a keyspace notification; whoever gets it is flushed in this turn's tick."""
         self.pubsub.publish(channel, message)
@@ -298,6 +275,8 @@ class Broker:
             self._undo_turn(str(error))
         if self.unconfirmed:
             self.unconfirmed.clear()
+        if self.memory.turn:
+            self.memory.turn.clear()
 
     def _undo_turn(self, reason: str) -> None:
         """A commit failed: what was answered becomes an error, memory goes back to what the disk has."""
@@ -306,14 +285,16 @@ class Broker:
         for session, place, count in self.unconfirmed:
             if place < len(session.out):
                 session.out[place] = refusal.reply * count
+        self.memory.retract()
         self.journal.reload(self.keyspace)
+        self.memory.begin()
         for database in self.keyspace.databases:
             database.all_touched([*database.watchers])
         self._refuse_writes(refusal)
         self.blocking.serve()
 
     def _refuse_writes(self, refusal: CommandError | None) -> None:
-        self.refusal = refusal
+        self.refusal = self.memory.refusal = refusal
         self.keyspace.frozen = refusal is not None
         for state in [state for state in self.tables if getattr(state, "refused", False)]:
             del self.tables[state]

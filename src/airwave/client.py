@@ -27,7 +27,10 @@ CATCH_UP_BYTES = 64 * 1024  # what is joined at a time for a client that lagged
 _MESSAGE_HEADS = tuple(
     kind + head
     for kind in (b"*", b">")
-    for head in (b"3\r\n$7\r\nmessage\r\n", b"4\r\n$8\r\npmessage\r\n", b"3\r\n$8\r\nsmessage\r\n")
+    for head in (
+        *(b"3\r\n$7\r\nmessage\r\n", b"4\r\n$8\r\npmessage\r\n", b"3\r\n$8\r\nsmessage\r\n"),
+        *(b"4\r\n$7\r\nmessage\r\n", b"5\r\n$8\r\npmessage\r\n"),  # with IDs
+    )
 )
 
 
@@ -142,6 +145,10 @@ class Client(Subscriber):
     def is_subscriber(self) -> bool:
         """Whether it counts as a Pub/Sub client: by its output limits, by `timeout`, in CLIENT LIST."""
         return bool(self.channels or self.patterns or self.shard_channels)
+
+    def identity(self) -> tuple[int, bytes, str]:
+        """See `Subscriber`."""
+        return self.id, self.name, self.peer
 
     def output_limit(self) -> BufferLimit:
         """The limit of its class, as the settings have it now."""

@@ -65,6 +65,8 @@ DEBUG_REFUSED = CommandError(
     'ERR DEBUG command not allowed. If the enable-debug-command option is set to "local", you can run it from a local '
     "connection, otherwise you need to set this option in the configuration file, and then restart the server."
 )
+EXHAUSTED = CommandError("ERR The stream has exhausted the last possible ID, unable to add more items")
+TOO_LARGE = CommandError("ERR Elements are too large to be stored")
 INTERNAL = CommandError("ERR internal error")
 MAX_CLIENTS = CommandError("ERR max number of clients reached")
 PROTECTED_MODE = CommandError(

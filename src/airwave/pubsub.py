@@ -21,15 +21,35 @@ Head = bytes | Callable[[bytes], Any]
 that gives whatever the subscribers of that format want to find in `out`."""
 
 
+class Current:
+    """The message of a remembered channel that is being delivered: heads that are functions may look at it.
+
+    Attributes:
+        text: the ID of its entry.
+    """
+
+    __slots__ = ("text",)
+
+    def __init__(self) -> None:
+        self.text = b"0-0"
+
+
 class Format(Protocol):
     """A wire format; RESP2 and RESP3 are two."""
 
     def message_head(self, kind: bytes, *names: bytes) -> Head:
         """See `resp.Encoder.message_head`."""
 
+    def entry_head(self, current: Current, kind: bytes, *names: bytes) -> Head:
+        """The same for a channel that is remembered: the frame may carry the entry's ID."""
+
+
+Observer = Callable[[bytes], Callable[[bytes], Any]]
+"""Is given a channel, and gives what is to be called with each message published there."""
 
 Subscriptions = dict[bytes, "Topic"]
 _NONE: Subscriptions = {}
+_NOBODY: dict["Subscriber", int] = {}
 
 
 class Subscriber:
@@ -60,6 +80,10 @@ class Subscriber:
         """Write what waits in `out`; gives the bytes written."""
         raise NotImplementedError
 
+    def identity(self) -> tuple[int, bytes, str]:
+        """Who it is, for those who ask who is on a channel: client ID, name and address, as in CLIENT LIST."""
+        return 0, b"", "in-process"
+
 
 class Topic:
     """One channel or pattern and its subscribers in the order they came, by format."""
@@ -68,34 +92,43 @@ class Topic:
 
     def __init__(self, matches: Callable[[bytes], bool]) -> None:
         self.matches = matches  # whether a channel's messages come here
-        self.formats: dict[Format, dict[Subscriber, None]] = {}
+        self.formats: dict[Format, dict[Subscriber, int]] = {}  # since when they are here, Unix ms
 
     def __len__(self) -> int:
         return sum(map(len, self.formats.values()))
 
-    def add(self, subscriber: Subscriber) -> bool:
+    def add(self, subscriber: Subscriber, since_ms: int) -> bool:
         """Let it have messages from now on, in its format; true if it is the first there: routes lack that leg."""
         subscribers = self.formats.setdefault(subscriber.format, {})
-        subscribers[subscriber] = None
+        subscribers[subscriber] = since_ms
         return len(subscribers) == 1
 
-    def remove(self, subscriber: Subscriber) -> None:
-        """Stop it; `subscriber.format` must be what it was when added."""
-        del self.formats[subscriber.format][subscriber]
+    def remove(self, subscriber: Subscriber) -> int:
+        """Stop it; `subscriber.format` must be what it was when added. Gives since when it was here."""
+        return self.formats[subscriber.format].pop(subscriber)
+
+    def members(self) -> Iterator[tuple[Subscriber, int]]:
+        """Who is here, and since when (Unix ms)."""
+        for subscribers in self.formats.values():
+            yield from subscribers.items()
 
 
 # One topic in one format: the frame's head, and who gets it. The dict is the topic's own, so it stays true.
-Leg = tuple[Head, dict[Subscriber, None]]
+Leg = tuple[Head, dict[Subscriber, int]]
 Route = tuple[Leg, ...]
 
-_HEADERS = tuple(b"$%d\r\n" % size for size in range(4096))
+HEADERS = tuple(b"$%d\r\n" % size for size in range(4096))
 _CACHED_NAME_BYTES_MAX = 512  # a route of a longer channel is not kept, so that the cache's memory has a bound
 
 
-def _legs(topic: Topic, kind: bytes, *names: bytes) -> Iterator[Leg]:
+def _legs(topic: Topic, current: Current | None, kind: bytes, *names: bytes) -> Iterator[Leg]:
     for wire_format, subscribers in topic.formats.items():
-        if subscribers:
+        if not subscribers:
+            continue
+        if current is None:
             yield wire_format.message_head(kind, *names), subscribers
+        else:
+            yield wire_format.entry_head(current, kind, *names), subscribers
 
 
 class PubSub:
@@ -104,14 +137,18 @@ class PubSub:
     Args:
         fan_out: where a subscriber is put when its `out` was empty before a message; the broker flushes it.
         route_cache_max: channels whose routes are kept; the oldest goes when one more comes.
+        now_ms: gives Unix time in ms.
 
     Attributes:
+        presence: called with `join` or `leave`, who, which channel, and since when they are there (Unix ms).
         deliveries: messages put into an `out` since the start (one message to ten subscribers counts ten).
         delivered_bytes: their bytes on the wire.
-        routes: those in the cache, by channel.
+        routes: those in the cache, by channel; `kept_routes`: those of channels that are remembered.
     """
 
-    def __init__(self, fan_out: deque[Subscriber], route_cache_max: int = 10_000) -> None:
+    def __init__(
+        self, fan_out: deque[Subscriber], route_cache_max: int = 10_000, now_ms: Callable[[], int] = lambda: 0
+    ) -> None:
         self.fan_out = fan_out
         self.route_cache_max = route_cache_max
         self.deliveries = 0
@@ -121,6 +158,10 @@ class PubSub:
         self.shard_channels: dict[bytes, Topic] = {}
         # Ordered, because a plain dict finds its oldest key by passing over all that were deleted before it.
         self.routes: OrderedDict[bytes, Route] = OrderedDict()
+        self.kept_routes: OrderedDict[bytes, Route] = OrderedDict()
+        self.presence: Callable[[str, Subscriber, bytes, int], None] = lambda *_: None
+        self._now_ms = now_ms
+        self._observer: Observer | None = None
         self._patterns_by_prefix: dict[bytes, dict[bytes, Topic]] = {}
         self._length_counts: dict[int, int] = {}  # length of a literal prefix: how many prefixes have it
         self._prefix_lengths: list[int] = []
@@ -141,13 +182,13 @@ class PubSub:
     def publish_shard(self, channel: bytes, message: bytes) -> int:
         """Give a message to the shard channel's subscribers; patterns never see it."""
         topic = self.shard_channels.get(channel)
-        return self.deliver(tuple(_legs(topic, b"smessage", channel)), message) if topic else 0
+        return self.deliver(tuple(_legs(topic, None, b"smessage", channel)), message) if topic else 0
 
     def deliver(self, route: Route, message: bytes) -> int:
         """Encode a message once for each leg of a route, and give it to the subscribers there."""
         size = len(message)
         # Joining with a header from a table takes half the time of formatting, once for each message and leg.
-        header = _HEADERS[size] if size < 4096 else b"$%d\r\n" % size
+        header = HEADERS[size] if size < 4096 else b"$%d\r\n" % size
         queue = self.fan_out.append
         receivers = 0
         for head, subscribers in route:
@@ -167,23 +208,67 @@ class PubSub:
         self.deliveries += receivers
         return receivers
 
-    def find_route(self, channel: bytes) -> Route:
-        """Where a channel's messages go, empty if nowhere; kept in `routes` until a topic comes or goes."""
+    def find_route(self, channel: bytes, current: Current | None = None) -> Route:
+        """Where a channel's messages go, empty if nowhere; kept in `routes` until a topic comes or goes.
+
+        Args:
+            current: of a channel that is remembered, whose route goes to `kept_routes`.
+        """
         legs: list[Leg] = []
+        if self._observer is not None:
+            legs.append((self._observer(channel), _NOBODY))
         if topic := self.channels.get(channel):
-            legs += _legs(topic, b"message", channel)
+            legs += _legs(topic, current, b"message", channel)
+        for pattern, topic in self.matching(channel):
+            legs += _legs(topic, current, b"pmessage", pattern, channel)
+        route = tuple(legs)
+        if len(channel) <= _CACHED_NAME_BYTES_MAX:
+            routes = self.routes if current is None else self.kept_routes
+            if len(routes) >= self.route_cache_max:
+                routes.popitem(last=False)
+            routes[channel] = route
+        return route
+
+    def matching(self, channel: bytes, shortest: int = 0) -> Iterator[tuple[bytes, Topic]]:
+        """The patterns that a channel matches, with their topics; those with so long a literal prefix."""
         for length in self._prefix_lengths:
             if length > len(channel):
                 break
-            for pattern, topic in self._patterns_by_prefix.get(channel[:length], _NONE).items():
-                if topic.matches(channel):
-                    legs += _legs(topic, b"pmessage", pattern, channel)
-        route = tuple(legs)
-        if len(channel) <= _CACHED_NAME_BYTES_MAX:
-            if len(self.routes) >= self.route_cache_max:
-                self.routes.popitem(last=False)
-            self.routes[channel] = route
-        return route
+            if length >= shortest:
+                for pattern, topic in self._patterns_by_prefix.get(channel[:length], _NONE).items():
+                    if topic.matches(channel):
+                        yield pattern, topic
+
+    def is_asked(self, channel: bytes, prefix: bytes) -> bool:
+        """Whether `tell` would find somebody."""
+        return channel in self.channels or next(self.matching(channel, len(prefix)), None) is not None
+
+    def tell(self, channel: bytes, message: bytes, prefix: bytes) -> int:
+        """Give a message to those only who have asked for it by a name, or a pattern, that begins with `prefix`."""
+        legs: list[Leg] = []
+        if topic := self.channels.get(channel):
+            legs += _legs(topic, None, b"message", channel)
+        for pattern, topic in self.matching(channel, len(prefix)):
+            legs += _legs(topic, None, b"pmessage", pattern, channel)
+        return self.deliver(tuple(legs), message) if legs else 0
+
+    def observe(self, observer: Observer | None) -> None:
+        """Have somebody see every message that is published from now on, also where nobody is subscribed; None: nobody.
+
+        It costs nothing while there is none.
+        """
+        self._observer = observer
+        self.forget_routes()
+
+    def forget_routes(self) -> None:
+        """Find all routes anew: what they depend on has changed."""
+        self.routes.clear()
+        self.kept_routes.clear()
+
+    def _forget_route(self, channel: bytes) -> None:
+        self.routes.pop(channel, None)
+        if self.kept_routes:
+            self.kept_routes.pop(channel, None)
 
     # --- subscribing ------------------------------------------------------------------------------------------------
 
@@ -194,19 +279,22 @@ class PubSub:
         topic = self.channels.get(channel)
         if topic is None:
             topic = self.channels[channel] = Topic(channel.__eq__)
-        if topic.add(subscriber):
-            self.routes.pop(channel, None)
+        since_ms = self._now_ms()
+        if topic.add(subscriber, since_ms):
+            self._forget_route(channel)
         if subscriber.channels is _NONE:
             subscriber.channels = {}
         subscriber.channels[channel] = topic
+        self.presence("join", subscriber, channel, since_ms)
 
     def unsubscribe(self, subscriber: Subscriber, channel: bytes) -> None:
         """Drop a channel; nothing happens when the client does not have it."""
         if (topic := subscriber.channels.pop(channel, None)) is not None:
-            topic.remove(subscriber)
+            since_ms = topic.remove(subscriber)
             if not topic:
                 del self.channels[channel]
-                self.routes.pop(channel, None)
+                self._forget_route(channel)
+            self.presence("leave", subscriber, channel, since_ms)
 
     def psubscribe(self, subscriber: Subscriber, pattern: bytes) -> None:
         """Add a pattern; nothing happens when the client has it already."""
@@ -216,10 +304,10 @@ class PubSub:
         if topic is None:
             topic = self.patterns[pattern] = Topic(glob.compile(pattern))
             self._index(pattern, topic)
-        if topic.add(subscriber):
+        if topic.add(subscriber, self._now_ms()):
             # Which cached channels the pattern matches is not worth finding out: a route is found again in
             # microseconds.
-            self.routes.clear()
+            self.forget_routes()
         if subscriber.patterns is _NONE:
             subscriber.patterns = {}
         subscriber.patterns[pattern] = topic
@@ -239,7 +327,7 @@ class PubSub:
         topic = self.shard_channels.get(channel)
         if topic is None:
             topic = self.shard_channels[channel] = Topic(channel.__eq__)
-        topic.add(subscriber)
+        topic.add(subscriber, self._now_ms())
         if subscriber.shard_channels is _NONE:
             subscriber.shard_channels = {}
         subscriber.shard_channels[channel] = topic
@@ -263,13 +351,12 @@ class PubSub:
     def change_format(self, subscriber: Subscriber, wire_format: Format) -> None:
         """Let a client that said HELLO go on in another format."""
         topics = [*subscriber.channels.values(), *subscriber.patterns.values(), *subscriber.shard_channels.values()]
-        for topic in topics:
-            topic.remove(subscriber)
+        since_ms = [topic.remove(subscriber) for topic in topics]
         subscriber.format = wire_format
-        for topic in topics:
-            topic.add(subscriber)
+        for topic, each_ms in zip(topics, since_ms, strict=True):
+            topic.add(subscriber, each_ms)
         if topics:
-            self.routes.clear()
+            self.forget_routes()
 
     def _index(self, pattern: bytes, topic: Topic) -> None:
         prefix = glob.literal_prefix(pattern)
@@ -284,7 +371,7 @@ class PubSub:
         if not self._patterns_by_prefix[prefix]:
             del self._patterns_by_prefix[prefix]
             self._count_length(len(prefix), -1)
-        self.routes.clear()
+        self.forget_routes()
 
     def _count_length(self, length: int, change: int) -> None:
         counts = self._length_counts

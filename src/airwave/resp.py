@@ -7,7 +7,8 @@ Source: https://redis.io/docs/latest/develop/reference/protocol-spec/
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
 
 OK = b"+OK\r\n"
 PONG = b"+PONG\r\n"
@@ -108,6 +109,11 @@ class Encoder:
         """
         return b"*%d\r\n%b" % (2 + len(names), b"".join([bulk(part) for part in (kind, *names)]))
 
+    def entry_head(self, current: object, kind: bytes, *names: bytes) -> bytes:
+        """The same for a message of a channel that is remembered: Redis has no place for the entry's ID."""
+        del current
+        return self.message_head(kind, *names)
+
 
 class _Resp3(Encoder):
     version = 3
@@ -138,3 +144,30 @@ class _Resp3(Encoder):
 
 RESP2 = Encoder()
 RESP3 = _Resp3()
+
+
+class Text(Protocol):
+    """What has the ID of the entry that is being delivered."""
+
+    text: bytes
+
+
+class WithIds:
+    """The messages of an encoder, with one element more on channels that are remembered: the entry's ID."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self.message_head = encoder.message_head
+
+    def entry_head(self, current: Text, kind: bytes, *names: bytes) -> Callable[[bytes], bytes]:
+        """See `Encoder.entry_head`."""
+        plain = self.message_head(kind, *names)
+        head = b"%b%d%b" % (plain[:1], 3 + len(names), plain[2:])
+
+        def frame(message: bytes) -> bytes:
+            return b"%b$%d\r\n%b\r\n$%d\r\n%b\r\n" % (head, len(message), message, len(current.text), current.text)
+
+        return frame
+
+
+RESP2_WITH_IDS = WithIds(RESP2)
+RESP3_WITH_IDS = WithIds(RESP3)

@@ -19,7 +19,7 @@ from airwave.client import CLOSED, Client, Transport
 from airwave.command import COMMANDS, NO_COMMAND, Argv, CommandStats, Entry, Table
 from airwave.errors import CommandError, ProtocolError
 from airwave.request import RequestReader
-from airwave.resp import RESP2, RESP3, Encoder
+from airwave.resp import RESP2, RESP2_WITH_IDS, RESP3, RESP3_WITH_IDS, Encoder
 from airwave.settings import BufferLimit
 from airwave.states import Held, State, inner_entry, rejection, table_for
 from airwave.streams.chunk import Cold
@@ -37,6 +37,7 @@ class Session(Client):
 
     Attributes:
         encoder: RESP2 or RESP3, as HELLO asked.
+        message_ids: messages of remembered channels are to carry the ID of their entry (CLIENT CAPA).
         authenticated: it may run commands.
         transaction: what MULTI has begun; None outside.
         db: selected database.
@@ -55,6 +56,7 @@ class Session(Client):
         "encoder",
         "flags",
         "last_command",
+        "message_ids",
         "replies",
         "requests",
         "table",
@@ -67,6 +69,7 @@ class Session(Client):
         self.authenticated = not broker.settings.requirepass
         super().__init__(broker, transport, peer, local)
         self.encoder: Encoder = RESP2
+        self.message_ids = False
         self.requests = RequestReader(broker.limits, authenticated=self.authenticated)
         self.transaction: Transaction | None = None
         self.watched: Watch | None = None
@@ -112,8 +115,17 @@ class Session(Client):
     def set_protocol(self, version: int) -> None:
         """HELLO 2 or 3."""
         self.encoder = RESP3 if version == 3 else RESP2
-        self.broker.pubsub.change_format(self, self.encoder)
+        self._choose_format()
         self.choose_table()
+
+    def set_message_ids(self, wanted: bool) -> None:
+        """CLIENT CAPA ids."""
+        self.message_ids = wanted
+        self._choose_format()
+
+    def _choose_format(self) -> None:
+        plain, with_ids = (RESP3, RESP3_WITH_IDS) if self.encoder is RESP3 else (RESP2, RESP2_WITH_IDS)
+        self.broker.pubsub.change_format(self, with_ids if self.message_ids else plain)
 
     def authenticate(self) -> None:
         """It has given the right password: the limits for strangers no longer apply."""
@@ -158,6 +170,7 @@ class Session(Client):
         self.name = b""
         self.flags = ()
         self.replies = "on"
+        self.message_ids = False
         self.set_protocol(2)
         self.authenticated = self.requests.authenticated = not broker.settings.requirepass
         self.subscriptions_changed()
@@ -478,6 +491,14 @@ class Session(Client):
         # Most errors are constants: what raising them has hung on to them, frames and sessions, must not stay.
         error.__traceback__ = error.__context__ = None
         self.broker.stats.count_error(error.code)
+
+    def note_reply(self, count: int = 1) -> None:
+        """The next reply, which may stand for several, must not leave before what this turn has changed is durable.
+
+        For commands without keys that touch some all the same; the others' cells do it by themselves.
+        """
+        if self.broker.journal.durable and self.replies == "on":
+            self.broker.unconfirmed.append((self, len(self.out), count))
 
     def call(self, entry: Entry, argv: Argv) -> bytes:
         """Run one command of a transaction: its reply, also when it is an error."""

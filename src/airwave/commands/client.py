@@ -244,6 +244,28 @@ def client_no_touch(session: Session, argv: Argv) -> bytes:
     return _set_flag(session, "no-touch", argv[2])
 
 
+@command(
+    "CLIENT CAPA",
+    arity=-3,
+    flags=OWN,
+    since="0.1.0",
+    group="connection",
+    syntax="capability [capability ...]",
+    categories="connection",
+)
+def client_capa(session: Session, argv: Argv) -> bytes:
+    """Tell the server what this client can do. `ids`: it takes messages of remembered channels with one element more,
+    the ID of their entry. Others are ignored, as by Valkey, which brought the command.
+
+    Reply: `OK`.
+    Cost: O(N) for N capabilities; for `ids` also O(M) for M subscriptions.
+    Source: remember.md#client-capa
+    """
+    if b"ids" in [word.lower() for word in argv[2:]]:
+        session.set_message_ids(True)
+    return resp.OK
+
+
 @command("CLIENT HELP", arity=2, flags="loading stale", since="5.0.0", group="connection", categories="connection")
 def client_help(session: Session, argv: Argv) -> bytes:
     """Show the subcommands.

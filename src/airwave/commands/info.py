@@ -68,7 +68,7 @@ def _server(broker: Broker) -> Fields:
         ("arch_bits", sys.maxsize.bit_length() + 1),
         ("python_version", sys.version.partition(" ")[0]),
         ("process_id", host.pid),
-        ("process_supervised", "no"),
+        ("process_supervised", usage["supervised"]),
         ("run_id", host.run_id),
         ("tcp_port", settings.port),
         ("server_time_usec", int(host.wall() * 1_000_000)),

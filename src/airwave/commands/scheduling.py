@@ -10,8 +10,8 @@ entries once more would do everything twice.
 from airwave import errors, resp
 from airwave.command import Argv, command
 from airwave.commands.parse import integer
-from airwave.commands.stream_add import ENTRY_BYTES_MAX, EXHAUSTED, TOO_LARGE
-from airwave.errors import SYNTAX, CommandError
+from airwave.commands.stream_add import ENTRY_BYTES_MAX
+from airwave.errors import EXHAUSTED, SYNTAX, TOO_LARGE, CommandError
 from airwave.session import Session
 from airwave.streams.schedule import DUE_MS_MAX, ENTRIES_MAX, PRODUCER, TOKEN_BYTES_MAX, Scheduled
 from airwave.streams.stream import Stream

@@ -13,7 +13,7 @@ from itertools import chain, repeat
 from airwave import errors, resp
 from airwave.command import BATCH_MAX, Argv, command
 from airwave.commands.stream_options import LIMIT_DEFAULT, AddOptions, add_options
-from airwave.errors import CommandError
+from airwave.errors import EXHAUSTED, TOO_LARGE, CommandError
 from airwave.keyspace import STREAM, Database
 from airwave.session import Session
 from airwave.streams import ids as entry_ids
@@ -28,8 +28,6 @@ ENTRY_BYTES_MAX = 512 << 20
 
 ID_IS_ZERO = CommandError("ERR The ID specified in XADD must be greater than 0-0")
 ID_TOO_SMALL = CommandError("ERR The ID specified in XADD is equal or smaller than the target stream top item")
-EXHAUSTED = CommandError("ERR The stream has exhausted the last possible ID, unable to add more items")
-TOO_LARGE = CommandError("ERR Elements are too large to be stored")
 
 _BATCH_MIN = 4  # below that, one by one costs no more
 _LENGTHS = tuple(b"\r\n$%d\r\n" % n for n in range(1024))

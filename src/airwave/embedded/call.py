@@ -46,6 +46,11 @@ def stateless(argv: Argv) -> Argv:
     return argv
 
 
+def failure(text: bytes) -> ResponseError:
+    """An error reply as redis-py would raise it."""
+    return cast(ResponseError, BaseParser.parse_error(text.decode(errors="replace")))  # type: ignore[no-untyped-call]
+
+
 class Line(Pipe):
     """One request at a time.
 

@@ -11,13 +11,14 @@ from typing import Any
 from redis.exceptions import ResponseError
 
 from airwave.embedded import entries
-from airwave.embedded.call import Line, Reply, stateless
+from airwave.embedded.call import Line, Reply, failure, stateless
 from airwave.embedded.closing import Closing
 from airwave.embedded.message import Entry
 from airwave.embedded.node import EmbeddedError
 from airwave.embedded.registry import opened, parse
 from airwave.embedded.subscription import OVERFLOWS, Mailbox, Overflow, Subscription
 from airwave.embedded.words import Word, as_bytes
+from airwave.errors import CommandError
 
 _LINES_MAX = 64  # kept for the next request; more exist while more requests wait
 
@@ -49,7 +50,6 @@ class Engine(Closing):
         self._closed = False
         self._broker = node.broker
         # What `publish` needs, which is half as fast if it goes from object to object.
-        self._pubsub = node.broker.pubsub
         self._routes = node.broker.pubsub.routes
         self._deliver = node.broker.pubsub.deliver
         self._fan_out = node.broker.fan_out
@@ -86,6 +86,9 @@ class Engine(Closing):
 
         Returns:
             How many subscriptions got it.
+
+        Raises:
+            redis.exceptions.ResponseError: the channel is remembered, and this message cannot be.
         """
         if type(channel) is not bytes:
             channel = as_bytes(channel)
@@ -97,7 +100,7 @@ class Engine(Closing):
             if self._posted:
                 self._node.catch_up()
             route = self._routes.get(channel)
-            receivers = self._deliver(route, message) if route else self._pubsub.publish(channel, message)
+            receivers = self._deliver(route, message) if route else self._publish_anew(channel, message)
             fan_out = self._fan_out
             if fan_out:
                 if len(fan_out) == 1 and type(fan_out[0]) is Mailbox:
@@ -107,6 +110,19 @@ class Engine(Closing):
                     self._node.settle()
         if self._posted:
             self._node.run_posted()
+        return receivers
+
+    def _publish_anew(self, channel: bytes, message: bytes) -> int:
+        """On a channel that nobody has, that is new, or that is remembered. Call with the lock held."""
+        broker = self._broker
+        try:
+            receivers = broker.publish(channel, message)
+            if broker.awake:  # it is remembered: it must be durable before anybody is told so
+                self._node.settle()
+                if broker.refusal is not None:
+                    raise broker.refusal
+        except CommandError as error:
+            raise failure(error.text) from None
         return receivers
 
     def subscribe(

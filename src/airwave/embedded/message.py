@@ -5,6 +5,8 @@ from functools import partial
 
 import msgspec
 
+from airwave.pubsub import Current
+
 
 class Message(msgspec.Struct, frozen=True, gc=False):
     """A message of a channel. All subscribers of the process get the same object.
@@ -13,11 +15,13 @@ class Message(msgspec.Struct, frozen=True, gc=False):
         channel: where it was published.
         data: what was published.
         pattern: the pattern that it came by; None: the channel itself was subscribed to.
+        id: of its entry, if the channel is remembered.
     """
 
     channel: bytes
     data: bytes
     pattern: bytes | None = None
+    id: bytes | None = None
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -46,6 +50,12 @@ class ObjectFormat:
             return partial(Message, names[0])
         pattern, channel = names
         return lambda data: Message(channel, data, pattern)
+
+    def entry_head(self, current: Current, kind: bytes, *names: bytes) -> Callable[[bytes], Message]:
+        """See `airwave.pubsub.Format`."""
+        del kind
+        channel, pattern = names[-1], names[0] if len(names) == 2 else None
+        return lambda data: Message(channel, data, pattern, current.text)
 
 
 OBJECTS = ObjectFormat()

@@ -108,6 +108,7 @@ class LocalNode:
         if self._journal is not None:
             try:
                 self._journal.load(self.broker.keyspace)
+                self.broker.loaded()
             except StoreError as error:
                 self._journal.close()
                 raise EmbeddedError(f"{url}: {error}") from None

@@ -56,6 +56,7 @@ def load(journal: SqliteJournal, broker: Broker) -> None:
     started = time.perf_counter()
     try:
         journal.load(broker.keyspace)
+        broker.loaded()
     except StoreError as error:
         raise _refused(broker.settings, error) from None
     keys = sum([len(database.values) for database in broker.keyspace.databases])

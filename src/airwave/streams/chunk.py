@@ -145,6 +145,14 @@ class Chunk:
         if start < stop:
             yield start, stop
 
+    def nth(self, index: int) -> int:
+        """The ID of a live entry, counted from 0."""
+        for start, stop in self.runs(0, self.count):
+            if index < stop - start:
+                return self.ids(start + index, start + index + 1)[0]
+            index -= stop - start
+        raise IndexError(index)
+
     def kill(self, entry_id: int) -> bool:
         """Delete an entry; False when there is no live one of this ID."""
         place = self.position(entry_id)
@@ -238,6 +246,10 @@ class OpenChunk:
         """See `Chunk`."""
         if start < stop:
             yield start, stop
+
+    def nth(self, index: int) -> int:
+        """See `Chunk`."""
+        return self.members[index]
 
     def kill(self, entry_id: int) -> bool:
         """See `Chunk`."""

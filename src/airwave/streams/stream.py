@@ -45,6 +45,7 @@ class Stream(Value):
         last_id: the greatest ID it ever had, or that XSETID gave it.
         added: entries ever added.
         max_deleted: the greatest ID ever deleted by XDEL; 0: none.
+        lost_id: the greatest ID that was trimmed away in this run of the node; 0: none. It is not kept on disk.
         groups: by name.
         producers: idempotent IDs it remembers.
         schedule: entries that are to be added later; None: nobody has scheduled any.
@@ -60,6 +61,7 @@ class Stream(Value):
         "last_group",
         "last_id",
         "length",
+        "lost_id",
         "max_deleted",
         "producers",
         "schedule",
@@ -79,6 +81,7 @@ class Stream(Value):
         self.last_id = 0
         self.added = 0
         self.max_deleted = 0
+        self.lost_id = 0
         self.groups: dict[bytes, Group] = {}
         self.last_group = 0  # number of the youngest group ever
         self.producers = Producers(journal, number)
@@ -312,7 +315,9 @@ class Stream(Value):
         deleted = [self._kill(entry_id) for entry_id in wanted]
         gone = [entry_id for entry_id, done in zip(wanted, deleted, strict=True) if done]
         if gone:
-            if not by_trimming:
+            if by_trimming:
+                self.lost_id = max(self.lost_id, *gone)
+            else:
                 self.max_deleted = max(self.max_deleted, *gone)
             self.changed()
             if self.journal.durable:

@@ -30,6 +30,7 @@ def trim_to_length(stream: Stream, length: int, *, exact: bool = True, limit: in
         head.used = True
         if head.blob is None:
             stream.load((head,))
+        stream.lost_id = head.first if excess == 1 else head.nth(excess - 1)
         head.behead(excess)
         stream.length -= excess
         stream.altered.add(head)
@@ -88,8 +89,10 @@ def _trim(stream: Stream, excess: int | None, min_id: int, *, exact: bool, limit
         may = removed + live <= excess if excess is not None else stream.tail.members[-1] < min_id
         part = live if may and not (limit and removed + live > limit) else 0
     if whole:
+        stream.lost_id = stream.sealed[whole - 1].last
         stream.drop(stream.sealed[:whole])
     if part:
+        stream.lost_id = rest.nth(part - 1)
         rest.behead(part)
         if type(rest) is Chunk:
             stream.altered.add(rest)
