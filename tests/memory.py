@@ -75,6 +75,7 @@ class FakeHost:
             "cpu_user_s": 1.5,
             "os": "Linux 6.1 x86_64",
             "executable": "/usr/bin/python",
+            "supervised": "no",
         }
 
 

@@ -37,4 +37,7 @@ class Host(Protocol):
         """Write the settings to their file. Raises CommandError when there is none or it cannot be written."""
 
     def usage(self) -> dict[str, Any]:
-        """What the process uses: `rss_bytes`, `rss_peak_bytes`, `cpu_sys_s`, `cpu_user_s`, `os`, `executable`."""
+        """What the process uses: `rss_bytes`, `rss_peak_bytes`, `cpu_sys_s`, `cpu_user_s`, `os`, `executable`.
+
+        And who watches over it: `supervised`, `systemd` or `no`.
+        """

@@ -13,6 +13,7 @@ from typing import Any
 
 from airwave.errors import CommandError
 from airwave.server import log
+from airwave.server.systemd import supervisor
 from airwave.settings import Settings
 
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
@@ -35,6 +36,7 @@ class ProcessHost:
         self.log = log.event
         self._settings = settings
         self._stop = stop
+        self._supervised = supervisor(settings)
 
     def wall_ms(self) -> int:
         """See `Host`."""
@@ -77,6 +79,7 @@ class ProcessHost:
             "cpu_user_s": used.ru_utime,
             "os": f"{platform.system()} {platform.release()} {platform.machine()}",
             "executable": sys.executable,
+            "supervised": self._supervised,
         }
 
 

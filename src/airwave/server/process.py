@@ -7,7 +7,7 @@ import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from airwave.server import daemon, descriptors, log, memory
+from airwave.server import daemon, descriptors, log, memory, systemd
 from airwave.server.node import Node, new_loop
 from airwave.settings import Settings, SettingsError
 
@@ -25,9 +25,21 @@ def run(settings: Settings) -> int:
         SettingsError: it cannot start with these settings; the message says why, in one line.
     """
     prepare(settings)
-    if settings.daemonize:
+    notifier = systemd.Notifier(settings)
+    if settings.daemonize and not notifier.active:  # as Redis: who is supervised stays in the foreground
         return _in_background(settings)
-    serve(settings)
+    activated = systemd.inherited_sockets()
+    http = activated.pop(systemd.HTTP, None)
+    sockets = [sock for group in activated.values() for sock in group]
+    if ports := [sock.getsockname()[1] for sock in sockets if sock.family != socket.AF_UNIX]:
+        settings.port = ports[0]  # what INFO and CONFIG GET say
+    serve(
+        settings,
+        sockets=sockets or None,
+        http_sockets=http,
+        on_ready=lambda node: notifier.ready(node.addresses),
+        on_stopping=notifier.stopping,
+    )
     return 0
 
 
@@ -50,14 +62,17 @@ def serve(
     settings: Settings,
     *,
     sockets: Sequence[socket.socket] | None = None,
+    http_sockets: Sequence[socket.socket] | None = None,
     on_ready: Callable[[Node], None] = lambda _: None,
+    on_stopping: Callable[[], None] = lambda: None,
 ) -> None:
     """Serve until the node stops; behind `prepare`.
 
     Args:
         settings: see `run`.
-        sockets: see `Node`.
+        sockets, http_sockets: see `Node`.
         on_ready: called with the node once clients can connect, in the loop.
+        on_stopping: called once it has begun to stop, in the loop.
 
     Raises:
         SettingsError: see `run`.
@@ -65,7 +80,9 @@ def serve(
     descriptors.make_room_at_start(settings)
     descriptors.follow(settings)
     process = _Process(settings, on_ready)
-    process.node = Node(settings, sockets=sockets, on_ready=process.ready)
+    process.node = Node(
+        settings, sockets=sockets, http_sockets=http_sockets, on_ready=process.ready, on_stopping=on_stopping
+    )
     try:
         with asyncio.Runner(loop_factory=new_loop) as runner:
             runner.run(process.node.serve())

@@ -231,7 +231,24 @@ class Rows:
         "After this time browsers connect again to `/events`; each is told a little more or less.",
     )
 
+    metrics_public: bool = setting(
+        False, Bool(), "Everybody who reaches the HTTP port may read `/metrics`; otherwise only viewers and admins."
+    )
+    metrics_streams_max: int = setting(
+        100,
+        Integer(0, INT32_MAX, "streams"),
+        "Streams that have figures of their own in `/metrics`, and as many groups: those with most to do. The others "
+        "are in the sums only.",
+    )
+
     daemonize: bool = setting(False, Bool(), "Run in the background.", mutable=False, section="Process")
+    supervised: str = setting(
+        "no",
+        Choice("no", "systemd", "auto"),
+        "Tell systemd that the server serves, stops and still lives (`Type=notify`): `auto` does if systemd wants to "
+        "know.",
+        mutable=False,
+    )
     pidfile: str = setting(
         "",
         Text("path", optional=True),
