@@ -92,8 +92,8 @@ _COMMANDS_INTRODUCTION = """\
 
 Every command of this version. Replies, errors and names are those of Redis; where something differs, `Differs` says so.
 What Redis has and Airwave has not is on the page about [compatibility](compatibility.md). `Since` is the version of
-Redis that brought the command, or of Airwave for its own: XSCHEDULE, XSCHEDULED, XUNSCHEDULE. `redis-cli` shows the
-same texts: `COMMAND DOCS publish`.
+Redis that brought the command, or of Airwave for its own: XSCHEDULE, XSCHEDULED, XUNSCHEDULE, CLIENT CAPA, and
+PUBSUB HISTORY, REMEMBERED, REPLAY and SUBSCRIBERS. `redis-cli` shows the same texts: `COMMAND DOCS publish`.
 """
 
 _GROUPS = {

@@ -7,7 +7,8 @@ from peers import Peer
 import airwave.commands
 from airwave.broker import Broker
 from airwave.errors import CommandError
-from airwave.journal import Journal
+from airwave.journal import Effect, Journal, JournalError
+from airwave.keyspace import Keyspace
 from airwave.session import Session
 from airwave.settings import Settings
 
@@ -149,6 +150,35 @@ class Wire:
         self._maybe_pause()
 
     def get_extra_info(self, name: str) -> None: ...
+
+
+class Disk(Journal):
+    """A journal that can be made to fail; after a failure it has nothing."""
+
+    durable = True
+
+    def __init__(self) -> None:
+        self.commits = 0
+        self.full = False
+        self.told: list[Effect] = []
+
+    def record(self, effect: Effect) -> None:
+        self.told.append(effect)
+
+    def commit(self) -> None:
+        if not self.told:
+            return
+        self.told.clear()
+        if self.full:
+            raise JournalError("No space left on device")
+        self.commits += 1
+
+    def reload(self, keyspace: Keyspace) -> None:
+        for database in keyspace.databases:
+            database.values.clear()
+
+    def probe(self) -> bool:
+        return not self.full
 
 
 class Node:

@@ -1,11 +1,8 @@
 """The tick: what is flushed when, and what bounds the backlog."""
 
 import pytest
-from memory import MemoryPeer, Node
+from memory import Disk, MemoryPeer, Node
 from peers import packed
-
-from airwave.journal import Effect, Journal, JournalError
-from airwave.keyspace import Keyspace
 
 
 def subscribers(node: Node, count: int, channel: str = "news") -> list[MemoryPeer]:
@@ -230,35 +227,6 @@ def test_rates_are_sampled() -> None:
     rate = node.broker.stats.commands_of_rate.per_second
     assert 15 <= rate <= 25
     assert node.broker.stats.input_of_rate.per_second == pytest.approx(rate * len(packed("PING")))
-
-
-class Disk(Journal):
-    """A journal that can be made to fail; after a failure it has nothing."""
-
-    durable = True
-
-    def __init__(self) -> None:
-        self.commits = 0
-        self.full = False
-        self.told: list[Effect] = []
-
-    def record(self, effect: Effect) -> None:
-        self.told.append(effect)
-
-    def commit(self) -> None:
-        if not self.told:
-            return
-        self.told.clear()
-        if self.full:
-            raise JournalError("No space left on device")
-        self.commits += 1
-
-    def reload(self, keyspace: Keyspace) -> None:
-        for database in keyspace.databases:
-            database.values.clear()
-
-    def probe(self) -> bool:
-        return not self.full
 
 
 MISCONF = b"-MISCONF Errors writing to the AOF file: No space left on device\r\n"

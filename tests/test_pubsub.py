@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airwave import glob
-from airwave.pubsub import Head, PubSub, Subscriber
+from airwave.pubsub import Current, Head, PubSub, Subscriber
 from airwave.resp import RESP2, RESP3
 
 
@@ -33,6 +33,9 @@ class Pairs:
 
     def message_head(self, kind: bytes, *names: bytes) -> Head:
         return lambda message: (kind, *names, message)
+
+    def entry_head(self, current: Current, kind: bytes, *names: bytes) -> Head:
+        return lambda message: (kind, *names, message, current.text)
 
 
 def test_a_format_may_make_frames_of_its_own() -> None:

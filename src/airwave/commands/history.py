@@ -122,7 +122,7 @@ def pubsub_subscribers(session: Session, argv: Argv) -> bytes:
     Reply: array of maps of `id`, `name` (CLIENT SETNAME, or the subject of a browser's token) and `addr` of the client,
     `since` (Unix time in ms), and `pattern`: the pattern by which it gets the channel, or nil.
     Cost: O(N+M) for N subscribers and M patterns.
-    Source: presence.md#pubsub-subscribers
+    Source: remember.md#pubsub-subscribers
     """
     encoder = session.encoder
     maps = [
