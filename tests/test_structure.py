@@ -12,8 +12,8 @@ FILES = sorted(SOURCE.rglob("*.py"))
 # Each may import from earlier layers only. Modules of one layer do not import each other; packages may inside
 # themselves.
 LAYERS = [
-    {"errors", "version", "quoting", "urls", "notices"},
-    {"resp", "request", "glob"},
+    {"errors", "version", "quoting", "urls", "notices", "since"},
+    {"resp", "request", "glob", "position"},
     {"settings"},
     {"command", "pubsub", "slowlog", "latency", "stats", "journal", "host"},
     {"value", "keylist"},
@@ -21,7 +21,7 @@ LAYERS = [
     {"database", "dump"},
     {"keyspace"},
     {"blocking", "sweeps", "remember", "presence"},
-    {"client"},
+    {"client", "tuning"},
     {"broker"},
     {"states"},
     {"transaction"},
@@ -43,6 +43,7 @@ OUTSIDE = {"asyncio", "socket", "threading", "time", "random", "os", "subprocess
 
 # Where a source file is tested that has no test file of its own name, and why.
 TESTED_BY = {
+    "tuning.py": "test_broker.py: settings that a node follows while it runs",
     "transaction.py": "commands/test_transactions.py: as MULTI, WATCH and EXEC use it",
     "settings": "test_settings.py: one table, read and written through its front door",
     "commands/client_list.py": "commands/test_client.py: all of CLIENT",
@@ -61,6 +62,7 @@ TESTED_BY = {
     "server/descriptors.py": "server/test_limits.py: how many clients there is room for",
     "server/sockets.py": "server/test_limits.py: where a node listens",
     "serving/errors.py": "serving/test_server.py: an exception",
+    "bus/connection.py": "bus/test_subscriber.py: what it listens on",
     "bus/entry.py": "bus/test_worker.py: what handlers get",
     "bus/features.py": "bus/test_worker.py: workers on each kind of server",
     "bus/group.py": "bus/test_worker.py: what a worker asks of its group",

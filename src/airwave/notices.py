@@ -13,6 +13,9 @@ DROPPED_CHANNEL = b"__airwave__:dropped"
 ASK = ("COMMAND", "INFO", "XSCHEDULE")
 """What to ask a server; `gives_notice` knows the answer."""
 
+ASK_FOR_IDS = ("CLIENT", "CAPA", "ids")
+"""What a server that gives notice can be told: messages of channels that it remembers shall carry their entry IDs."""
+
 
 def gives_notice(answer: Any) -> bool:
     """Whether a server is one that tells, by its answer to `ASK`: only Airwave knows this command."""

@@ -33,8 +33,8 @@ class Told:
             missed=self.missed,
         )
 
-    async def deliver(self, pattern: bytes | None, channel: bytes, data: bytes) -> None:
-        self.events.append((pattern, channel, data))
+    async def deliver(self, pattern: bytes | None, channel: bytes, data: bytes, entry_id: bytes | None) -> None:
+        self.events.append((pattern, channel, data) if entry_id is None else (pattern, channel, data, entry_id))
 
     async def missed(self, since: datetime, dropped: int | None) -> None:
         self.since.append(since)
@@ -86,7 +86,7 @@ def test_a_connection_that_is_killed_comes_back_and_a_gap_is_told(url: str, capl
     with caplog.at_level(logging.WARNING, "airwave.bus"):
         run(body())
     assert sum("test: connection lost: " in line for line in caplog.messages) == 2
-    assert sum("test: connected again; messages may have been missed" in line for line in caplog.messages) == 2
+    assert caplog.messages.count("test: connected again") == 2
 
 
 def test_a_server_that_cannot_be_reached_at_the_start_is_an_error() -> None:
@@ -236,10 +236,10 @@ def test_who_waits_for_room_is_not_taken_for_lost(monkeypatch: pytest.MonkeyPatc
             begun = asyncio.Event()
             go = asyncio.Event()
 
-            async def deliver(pattern: bytes | None, channel: bytes, data: bytes) -> None:
+            async def deliver(pattern: bytes | None, channel: bytes, data: bytes, entry_id: bytes | None) -> None:
                 begun.set()
                 await go.wait()
-                await told.deliver(pattern, channel, data)
+                await told.deliver(pattern, channel, data, entry_id)
 
             told.subscriber._deliver = deliver
             await told.subscriber.start()
@@ -375,10 +375,10 @@ def test_a_fault_in_what_is_called_is_logged_and_costs_the_connection_only(
         async with airwave.asyncio.connect(memory_url) as client:
             told = Told(client, [b"a"], [])
 
-            async def deliver(pattern: bytes | None, channel: bytes, data: bytes) -> None:
+            async def deliver(pattern: bytes | None, channel: bytes, data: bytes, entry_id: bytes | None) -> None:
                 if data == b"bad":
                     raise LookupError("a fault")
-                await Told.deliver(told, pattern, channel, data)
+                await Told.deliver(told, pattern, channel, data, entry_id)
 
             told.subscriber._deliver = deliver
             await told.subscriber.start()

@@ -9,7 +9,6 @@ and `sending`.
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from types import UnionType
 from typing import Any, Literal, Self, TypeVar, overload
@@ -19,8 +18,9 @@ import redis.asyncio
 from airwave.bus.backoff import Backoff
 from airwave.bus.client import LoopClient
 from airwave.bus.entry import Entry
-from airwave.bus.events import Events, EventStats, Target
+from airwave.bus.events import Events, Target
 from airwave.bus.handler import Handler
+from airwave.bus.history import Since
 from airwave.bus.hooks import Failure, Gap, Hooks, Message
 from airwave.bus.lane import WhenFull
 from airwave.bus.main import run
@@ -28,7 +28,7 @@ from airwave.bus.options import Options
 from airwave.bus.payload import encode
 from airwave.bus.requests import Requests, Responder
 from airwave.bus.sending import send
-from airwave.bus.stats import Stats, total
+from airwave.bus.stats import BusStats, Stats, total
 from airwave.bus.tasks import cancellable
 from airwave.bus.template import Template
 from airwave.bus.worker import Worker
@@ -39,19 +39,6 @@ T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 ErrorHook = TypeVar("ErrorHook", bound=Callable[[Failure], Any])
 GapHook = TypeVar("GapHook", bound=Callable[[Gap], Any])
-
-
-@dataclass(frozen=True, slots=True)
-class BusStats:
-    """What a bus has done since it was made, over all its starts.
-
-    Attributes:
-        events: of `on` and `reply` handlers.
-        workers: the sum of all workers.
-    """
-
-    events: EventStats
-    workers: Stats
 
 
 class Bus:
@@ -87,7 +74,13 @@ class Bus:
     # --- registration -------------------------------------------------------------------------------------------------
 
     def on(
-        self, channel: str, *, concurrency: int = 1, queue: int = 1000, when_full: WhenFull = "wait"
+        self,
+        channel: str,
+        *,
+        since: Since | None = None,
+        concurrency: int = 1,
+        queue: int = 1000,
+        when_full: WhenFull = "wait",
     ) -> Callable[[F], F]:
         """Call a function for each message of a channel.
 
@@ -95,6 +88,10 @@ class Bus:
             channel: its name, or a template: `user:{user_id}` are all channels of the pattern `user:*` that have one
                 piece there, `log:{path...}` takes all the rest. The function gets the fields that it has parameters
                 for, converted to their annotations; channels whose fields do not fit are ignored.
+            since: None: what comes while there is a connection. Otherwise an Airwave server must remember the channels:
+                their messages are replayed, those that come follow, and after a lost connection it goes on where it
+                was. An ID: behind that message; "10m", a timedelta, a datetime: what is not older; "-100": the last
+                100; "0": all; "$": nothing that is past.
             concurrency: so many messages at a time. 1: a message is begun when the one before has been handled.
             queue: so many messages may wait.
             when_full: what then: "wait" (nobody reads on: nothing is lost, but the server may cut the connection of a
@@ -105,7 +102,7 @@ class Bus:
             no field gets the payload, one annotated with `Message` the message itself.
 
         Raises:
-            ValueError: not a template, or a number below 1.
+            ValueError: not a template, a number below 1, or a `since` that is nothing of that.
             TypeError: nothing would be given to a parameter, or its annotation is nothing a payload can be read as.
             RuntimeError: the bus runs already.
         """
@@ -113,7 +110,7 @@ class Bus:
         def target(handler: Handler) -> Target:
             return lambda message, fields: handler(message.data, fields, message)
 
-        return self._listen(channel, target, concurrency, queue, when_full)
+        return self._listen(channel, target, since=since, concurrency=concurrency, queue=queue, when_full=when_full)
 
     def reply(
         self, channel: str, *, concurrency: int = 16, queue: int = 1000, when_full: WhenFull = "wait"
@@ -122,7 +119,11 @@ class Bus:
 
         Arguments and errors are those of `on`.
         """
-        return self._listen(channel, lambda handler: Responder(handler, self._publish), concurrency, queue, when_full)
+
+        def target(handler: Handler) -> Target:
+            return Responder(handler, self._publish)
+
+        return self._listen(channel, target, concurrency=concurrency, queue=queue, when_full=when_full)
 
     def worker(
         self,
@@ -196,24 +197,20 @@ class Bus:
         """Call a function with a `Gap` when messages may have been missed.
 
         That is after each loss of the connection, when all is subscribed again and before anything new is handled; and
-        when a handler keeps up again whose queue was full, so that messages were dropped.
+        when a handler keeps up again whose queue was full, so that messages were dropped. Handlers with `since` have
+        missed nothing when a connection is lost, unless the server does not remember it any more.
         """
         self._gaps.add(function)
         return function
 
-    def _listen(
-        self, channel: str, target: Callable[[Handler], Target], concurrency: int, queue: int, when_full: WhenFull
-    ) -> Callable[[F], F]:
+    def _listen(self, channel: str, target: Callable[[Handler], Target], **options: Any) -> Callable[[F], F]:
+        """Register a handler; the options are those of `Events.add`."""
+
         def register(function: F) -> F:
             self._need_made(f"register a handler for {channel!r}")
             template = Template(channel)
-            handler = Handler(function, template.fields, Message, threads=concurrency)
-            self._events.add(
-                *(template, handler.name, target(handler)),
-                concurrency=concurrency,
-                queue=queue,
-                when_full=when_full,
-            )
+            handler = Handler(function, template.fields, Message, threads=options["concurrency"])
+            self._events.add(template, handler.name, target(handler), **options)
             self._handlers.append(handler)
             return function
 
@@ -316,7 +313,8 @@ class Bus:
 
         Raises:
             RuntimeError: it runs already, or was used in another event loop.
-            redis.RedisError: the server cannot be reached, or refuses. Once it runs, a lost connection is made again.
+            redis.RedisError: the server cannot be reached, or refuses, or remembers nothing of what a handler with
+                `since` wants. Once it runs, a lost connection is made again.
         """
         if self._state != "made":
             raise RuntimeError(f"the bus is {self._state} already: stop it first, or make another")

@@ -4,6 +4,10 @@
 
 Handlers of one channel, or of templates with the same pattern, share one subscription. Each has a lane of its own.
 Payloads are decoded in the lane: the subscriber only reads.
+
+A handler with `since` has a position as well, that of the last message that was put into its lane. What is behind it is
+replayed before the subscriber reads on: at the start, when the connection is back, and when the server has dropped
+messages.
 """
 
 import asyncio
@@ -15,13 +19,17 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 import redis.asyncio
+from redis.exceptions import ResponseError
 
 from airwave.bus.handler import FieldError
+from airwave.bus.history import History, Since, position_of, time_of
 from airwave.bus.hooks import Failure, Gap, Hooks, Message
-from airwave.bus.lane import Lane, WhenFull
+from airwave.bus.lane import TURN, Lane, WhenFull
 from airwave.bus.payload import PayloadError
 from airwave.bus.subscriber import Subscriber
 from airwave.bus.template import Template
+from airwave.position import Position
+from airwave.since import id_number, id_text
 
 logger = logging.getLogger("airwave.bus")
 
@@ -69,18 +77,31 @@ class Events:
         self._channels: dict[bytes, list[_Listener]] = defaultdict(list)
         self._patterns: dict[bytes, list[_Listener]] = defaultdict(list)
         self._listeners: list[_Listener] = []
+        self._client: redis.asyncio.Redis | None = None
         self._subscriber: Subscriber | None = None
         self._gap_count = 0
 
     def add(
-        self, template: Template, name: str, target: Target, *, concurrency: int, queue: int, when_full: WhenFull
+        self,
+        template: Template,
+        name: str,
+        target: Target,
+        *,
+        since: Since | None = None,
+        concurrency: int,
+        queue: int,
+        when_full: WhenFull,
     ) -> None:
         """Call a target for each message of a template's channels.
+
+        Args:
+            since: where to begin; after losses it goes on where it was. None: with what comes.
 
         Raises:
             ValueError: a number below 1, or an unknown choice.
         """
-        listener = _Listener(template, name, target, self._errors)
+        position = None if since is None else position_of(template, since)
+        listener = _Listener(template, name, target, self._errors, position)
 
         async def recovered(dropped: int) -> None:
             await self._tell_gap(Gap("queue", (template.text,), listener.full_since, dropped))
@@ -121,6 +142,8 @@ class Events:
             redis.RedisError: the server cannot be reached, or refuses.
         """
         if self._listeners:
+            self._client = client
+            await self._find_positions()
             subscriber = Subscriber(
                 client,
                 "events",
@@ -129,6 +152,7 @@ class Events:
                 deliver=self._deliver,
                 lost=lambda _: None,
                 missed=self._missed,
+                begin=self._catch_up,
             )
             await subscriber.start()
             self._subscriber = subscriber
@@ -152,17 +176,59 @@ class Events:
 
     # --- what the subscriber calls ------------------------------------------------------------------------------------
 
-    async def _deliver(self, pattern: bytes | None, channel: bytes, data: bytes) -> None:
+    async def _deliver(self, pattern: bytes | None, channel: bytes, data: bytes, entry_id: bytes | None) -> None:
         for listener in self._channels[channel] if pattern is None else self._patterns[pattern]:
-            await listener.take(channel, data)
+            if listener.position is None or listener.position.takes(entry_id):
+                await listener.take(channel, data, None if entry_id is None else id_number(entry_id))
 
     async def _missed(self, since: datetime, dropped: int | None) -> None:
         reason: Literal["connection", "server"] = "connection" if dropped is None else "server"
-        await self._tell_gap(Gap(reason, tuple(one.template.text for one in self._listeners), since, dropped))
+        without = [one for one in self._listeners if one.position is None or one.position.partial]
+        if without:
+            await self._tell_gap(Gap(reason, tuple(one.template.text for one in without), since, dropped))
+        await self._catch_up()
 
     async def _tell_gap(self, gap: Gap) -> None:
         self._gap_count += 1
+        if gap.reason != "queue":  # the lane has said so
+            logger.warning("messages may have been missed (%s): %s", gap.reason, ", ".join(gap.channels))
         await self._gaps.tell(gap)
+
+    # --- what is remembered -------------------------------------------------------------------------------------------
+
+    async def _find_positions(self) -> None:
+        await self._ask_history(lambda history, listener, position: history.find(position, listener.template.text))
+
+    async def _catch_up(self) -> None:
+        """Replay what was missed. Nothing that came since is delivered before."""
+        await self._ask_history(self._replay)
+
+    async def _ask_history(self, question: "Callable[[History, _Listener, Position], Awaitable[None]]") -> None:
+        """Do something for each handler that has a position."""
+        asking = [(one, one.position) for one in self._listeners if one.position is not None]
+        if asking:
+            assert self._client is not None
+            async with History(self._client) as history:
+                for listener, position in asking:
+                    await question(history, listener, position)
+
+    async def _replay(self, history: History, listener: "_Listener", position: Position) -> None:
+        more = True
+        while more:
+            since = time_of(position)
+            try:
+                gap, messages, more = await history.page(position)
+            except (
+                ResponseError
+            ) as error:  # rules have changed, or it is another server: live messages come all the same
+                logger.warning("%s: history cannot be read any more: %s", listener.lane.name, error)
+                gap, messages, more = True, [], False
+            if gap:
+                await self._tell_gap(Gap("history", (listener.template.text,), since, None))
+            for number, (entry_id, channel, data) in enumerate(messages, 1):
+                await listener.take(channel, data, entry_id)
+                if number % TURN == 0:  # as in the subscriber: handlers need their turn
+                    await asyncio.sleep(0)
 
 
 class _Listener:
@@ -170,19 +236,23 @@ class _Listener:
 
     lane: Lane[Work]
 
-    def __init__(self, template: Template, name: str, target: Target, errors: Hooks) -> None:
-        self.template, self.name = template, name
+    def __init__(self, template: Template, name: str, target: Target, errors: Hooks, position: Position | None) -> None:
+        self.template, self.name, self.position = template, name, position
         self._target, self._errors = target, errors
         self.received = self.handled = self.failed = self.unmatched = 0
         self.full_since = datetime.now(UTC)
 
-    async def take(self, channel: bytes, data: bytes) -> None:
+    async def take(self, channel: bytes, data: bytes, entry_id: int | None) -> None:
         fields = self.template.match(channel)
         if fields is None:
             self._ignore(channel, "it does not fit the template")
-            return
-        self.received += 1
-        await self.lane.put((Message(channel.decode(errors="surrogateescape"), data, self.template.text), fields))
+        else:
+            self.received += 1
+            shown = None if entry_id is None else id_text(entry_id)
+            message = Message(channel.decode(errors="surrogateescape"), data, self.template.text, shown)
+            await self.lane.put((message, fields))
+        if entry_id is not None and self.position is not None:  # not before: who is cancelled above has not got it
+            self.position.took(entry_id)
 
     async def handle(self, work: Work) -> None:
         message, fields = work

@@ -21,11 +21,14 @@ class Message:
         channel: what it was published on; bytes that are not UTF-8 are escaped as by `surrogateescape`.
         data: the payload.
         template: the channel or template of the handler.
+        id: of its entry, if the server remembers the channel; else None. Given as `since` to a handler, that one goes
+            on behind it.
     """
 
     channel: str
     data: bytes
     template: str
+    id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,14 +52,14 @@ class Gap:
 
     Attributes:
         reason: "connection": it was lost, and is there again; "queue": a handler was too slow for its queue; "server":
-            the connection was too slow for an Airwave with `slow-subscriber-policy drop-oldest`.
+            the connection was too slow for an Airwave with `slow-subscriber-policy drop-oldest`; "history": for a
+            handler with `since`, what the server remembers does not reach back to where it was.
         channels: the channels and templates concerned.
         since: nothing was missed before this time.
-        dropped: how many were dropped from the queue, or on all channels by the server; None: nobody knows, the
-            connection was lost.
+        dropped: how many were dropped from the queue, or on all channels by the server; None: nobody knows.
     """
 
-    reason: Literal["connection", "queue", "server"]
+    reason: Literal["connection", "queue", "server", "history"]
     channels: tuple[str, ...]
     since: datetime
     dropped: int | None

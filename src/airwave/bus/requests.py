@@ -151,8 +151,8 @@ class Requests:
             if not future.done():
                 future.set_exception(RequestError(f"{why} before a reply came; the request may have been handled"))
 
-    async def _take(self, pattern: bytes | None, channel: bytes, data: bytes) -> None:
-        del pattern, channel
+    async def _take(self, pattern: bytes | None, channel: bytes, data: bytes, entry_id: bytes | None) -> None:
+        del pattern, channel, entry_id
         try:
             header, payload = _parts(data, _REPLY)
         except PayloadError as error:

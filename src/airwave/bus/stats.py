@@ -1,7 +1,9 @@
-"""What workers have done so far."""
+"""What workers have done so far, and all of a bus."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
+
+from airwave.bus.events import EventStats
 
 
 @dataclass(slots=True)
@@ -40,3 +42,16 @@ def total(all_stats: Iterable[Stats]) -> Stats:
         for field in fields(Stats):
             setattr(added, field.name, getattr(added, field.name) + getattr(stats, field.name))
     return added
+
+
+@dataclass(frozen=True, slots=True)
+class BusStats:
+    """What a bus has done since it was made, over all its starts.
+
+    Attributes:
+        events: of `on` and `reply` handlers.
+        workers: the sum of all workers.
+    """
+
+    events: EventStats
+    workers: Stats

@@ -4,15 +4,12 @@
                                       |                                                                   and a gap
                                       +-- the server has dropped messages (airwave.notices) --> a gap
 
-The connection is of the class that the client's own have, and made by the same arguments, but is none of its pool's:
-redis-py would connect again by itself and say nothing, and then messages would be missed that nobody knows of. It
-speaks RESP2, in which redis-py reads messages faster (in RESP3 it formats each for its log).
-
 A peer that is gone without a word (no FIN, no RST) is found by a PING when nothing has come for a while.
 """
 
 import asyncio
 import contextlib
+import functools
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -20,28 +17,28 @@ from datetime import UTC, datetime
 from typing import Any
 
 import redis.asyncio
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError, ResponseError
-from redis.retry import Retry
+from redis.exceptions import ResponseError
 
 from airwave.bus.backoff import exponential
+from airwave.bus.connection import CONNECT_S, LOST, ask, connection_like, disconnect
 from airwave.bus.lane import TURN
 from airwave.bus.tasks import cancel
-from airwave.notices import ASK, DROPPED_CHANNEL, gives_notice, newly_dropped
+from airwave.notices import ASK, ASK_FOR_IDS, DROPPED_CHANNEL, gives_notice, newly_dropped
 
 logger = logging.getLogger("airwave.bus")
-
-CONNECT_S = 10.0
-"""How long connecting and subscribing may take."""
 
 SILENCE_S = 10.0
 """When nothing has come for so long a PING is sent; when nothing comes for so long again the connection is lost."""
 
-_LOST = (RedisError, OSError, EOFError, TimeoutError)
-_KINDS = {b"message": 3, b"pmessage": 4}  # and the number of their parts
+_KINDS = {b"message": 3, b"pmessage": 4}  # and the number of their parts; an entry ID comes behind them
 
-Deliver = Callable[[bytes | None, bytes, bytes], Awaitable[None]]
-"""Gets the pattern that was subscribed to (None: the channel itself was), the channel, and the payload."""
+Deliver = Callable[[bytes | None, bytes, bytes, bytes | None], Awaitable[None]]
+"""Gets the pattern that was subscribed to (None: the channel itself was), the channel, the payload, and the entry ID if
+the server remembers the channel."""
+
+
+async def _nothing() -> None:
+    """There is nothing to do."""
 
 
 class Subscriber:
@@ -55,7 +52,8 @@ class Subscriber:
         lost: called with "was lost", or with "was too slow" when the server has dropped messages.
         missed: called behind it, when all is subscribed: with a time before which nothing was missed, and how many
             messages the server has dropped; None: nobody knows, the connection was lost. No message that came since
-            is delivered before it has returned.
+            is delivered before it has returned. When it raises what redis-py does, the connection is made anew.
+        begin: called like it, but when all is subscribed for the first time.
     """
 
     def __init__(
@@ -68,10 +66,12 @@ class Subscriber:
         deliver: Deliver,
         lost: Callable[[str], None],
         missed: Callable[[datetime, int | None], Awaitable[None]],
+        begin: Callable[[], Awaitable[None]] = _nothing,
     ) -> None:
         self._client, self._name = client, name
         self._channels, self._patterns = channels, patterns
-        self._deliver, self._lost, self._missed = deliver, lost, missed
+        self._deliver, self._lost, self._missed, self._begin = deliver, lost, missed, begin
+        self._failures = 0  # attempts to connect since it last listened
         self._backoff = exponential(0.05, 5.0, jitter=0.5)
         self._dropped = 0  # messages that the server has dropped on this connection
         self._early: list[Any] = []  # messages that came before all was confirmed
@@ -87,6 +87,7 @@ class Subscriber:
             redis.RedisError: the server cannot be reached, or refuses.
         """
         self._connection = connection = await self._connect()
+        self._heard_s = time.time()
         self._task = asyncio.create_task(self._run(connection), name=f"airwave.bus {self._name}")
 
     async def stop(self) -> None:
@@ -94,22 +95,22 @@ class Subscriber:
         if self._task is not None:
             await cancel([self._task])
             self._task = None
-            await _disconnect(self._connection)  # the task may have been cancelled before it began
+            await disconnect(self._connection)  # the task may have been cancelled before it began
 
     # --- the connection -----------------------------------------------------------------------------------------------
 
     async def _connect(self) -> Any:
-        connection = _connection_like(self._client)
+        connection = connection_like(self._client)
         try:
             async with asyncio.timeout(CONNECT_S):
                 await connection.connect()
-                channels = [*self._channels, DROPPED_CHANNEL] if await _gives_notice(connection) else self._channels
+                channels = [*self._channels, DROPPED_CHANNEL] if await _is_airwave(connection) else self._channels
                 wanted = ("SUBSCRIBE", *channels), ("PSUBSCRIBE", *self._patterns)
                 commands = connection.pack_commands([command for command in wanted if len(command) > 1])
                 await connection.send_packed_command(commands, check_health=False)
                 await self._await_confirmations(connection, len(channels) + len(self._patterns))
         except BaseException:
-            await _disconnect(connection)
+            await disconnect(connection)
             raise
         return connection
 
@@ -125,35 +126,32 @@ class Subscriber:
                 missing -= 1
 
     async def _run(self, connection: Any) -> None:
+        resume = self._begin
         while True:
             try:
+                await resume()
+                self._failures = 0
                 await self._listen(connection)
-            except _LOST as error:
+            except LOST as error:
                 logger.warning("%s: connection lost: %s", self._name, str(error) or "the server does not answer")
             except Exception:
                 logger.exception("%s: internal error; connecting anew", self._name)
             finally:
-                await _disconnect(connection)
-            since = _time(self._heard_s)
+                await disconnect(connection)
+            resume = functools.partial(self._missed, _time(self._heard_s), None)
             self._lost("was lost")
             connection = await self._reconnect()
-            try:
-                await self._missed(since, None)
-            except BaseException:
-                await _disconnect(connection)
-                raise
 
     async def _reconnect(self) -> Any:
-        attempts = 0
         while True:
-            attempts += 1
-            await asyncio.sleep(self._backoff(attempts))
+            self._failures += 1
+            await asyncio.sleep(self._backoff(self._failures))
             try:
                 connection = await self._connect()
-            except _LOST as error:
-                logger.warning("%s: attempt %d to connect again failed: %s", self._name, attempts, error)
+            except LOST as error:
+                logger.warning("%s: attempt %d to connect again failed: %s", self._name, self._failures, error)
             else:
-                logger.warning("%s: connected again; messages may have been missed", self._name)
+                logger.warning("%s: connected again", self._name)
                 return connection
 
     # --- listening ----------------------------------------------------------------------------------------------------
@@ -185,12 +183,16 @@ class Subscriber:
 
     async def _take(self, reply: Any, heard_s: float) -> None:
         """Deliver what came, if it is a message; before it the server was last heard of at `heard_s`."""
-        if not isinstance(reply, list) or _KINDS.get(reply[0]) != len(reply):
+        parts = _KINDS.get(reply[0]) if isinstance(reply, list) else None
+        if parts is None:
             return
-        if reply[1] == DROPPED_CHANNEL and len(reply) == 3:
+        entry_id = reply[parts] if len(reply) > parts else None
+        if parts == 4:
+            await self._deliver(reply[1], reply[2], reply[3], entry_id)
+        elif reply[1] == DROPPED_CHANNEL:
             await self._count_dropped(reply[2], heard_s)
         else:
-            await self._deliver(reply[1] if len(reply) == 4 else None, reply[-2], reply[-1])
+            await self._deliver(None, reply[1], reply[2], entry_id)
 
     async def _count_dropped(self, payload: bytes, heard_s: float) -> None:
         if dropped := newly_dropped(payload, self._dropped):
@@ -211,7 +213,7 @@ class Subscriber:
                 return
             else:
                 asked = True
-                with contextlib.suppress(*_LOST):  # whoever reads is told as well
+                with contextlib.suppress(*LOST):  # whoever reads is told as well
                     await connection.send_command("PING", check_health=False)
 
 
@@ -219,32 +221,13 @@ def _time(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
-async def _gives_notice(connection: Any) -> bool:
+async def _is_airwave(connection: Any) -> bool:
+    """Whether the server tells what it drops. It will then give entry IDs, too."""
     try:
-        await connection.send_command(*ASK, check_health=False)
-        return gives_notice(await connection.read_response(disconnect_on_error=False))
+        if not gives_notice(await ask(connection, *ASK)):
+            return False
     except ResponseError:  # not allowed
         return False
-
-
-def _connection_like(client: redis.asyncio.Redis) -> Any:
-    """A connection as the client's, but with bytes, without retries, and without a limit on how long it listens."""
-    pool = client.connection_pool
-    options = {
-        name: value
-        for name, value in pool.connection_kwargs.items()
-        if not name.startswith(("maint_", "oss_cluster_maint_", "orig_", "retry_on_"))
-    }
-    options |= {
-        "protocol": 2,
-        "decode_responses": False,
-        "socket_timeout": None,
-        "health_check_interval": 0,
-        "retry": Retry(NoBackoff(), 0),
-    }
-    return pool.connection_class(**options)
-
-
-async def _disconnect(connection: Any) -> None:
-    with contextlib.suppress(*_LOST):
-        await connection.disconnect(nowait=True)
+    with contextlib.suppress(ResponseError):  # it has none to give
+        await ask(connection, *ASK_FOR_IDS)
+    return True

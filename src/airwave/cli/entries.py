@@ -4,15 +4,14 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Iterator
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airwave.cli.client import display, explain
 from airwave.cli.failure import Failure
 from airwave.cli.reports import Reports
+from airwave.since import ID_MAX, Start, first_id_at, id_number, id_text, parse
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -22,11 +21,6 @@ _PAGE_ENTRIES = 100
 # How often the caller of `follow` gets a turn while nothing comes, in ms: less than the timeout of the connection.
 _TURN_MS = 1000
 
-_PART_MAX = 2**64 - 1
-_FROM_SECONDS_MAX = 10**11  # a whole number below it is Unix seconds (to the year 5138), above it ms
-_UNITS_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
-
-EntryId = tuple[int, int]
 Field = tuple[bytes, bytes]
 
 
@@ -37,80 +31,46 @@ class Entry(NamedTuple):
     fields: list[Field]
 
 
-class Start(NamedTuple):
-    """Where to begin; one of these is given, the others are None.
-
-    Attributes:
-        last: with the last so many entries.
-        id: with the first entry whose ID is not below this one.
-        ago_ms: with the first entry that is not older.
-    """
-
-    last: int | None = None
-    id: EntryId | None = None
-    ago_ms: int | None = None
-
-
 # --- where to begin ---------------------------------------------------------------------------------------------------
 
 
-def parse_start(text: str) -> Start:
-    """What `--from` says: `-10`, an ID, `10m`, an ISO time, Unix seconds or ms.
+def parse_start(text: str, option: str = "--from") -> Start:
+    """What an option says: `-10`, an ID, `10m`, an ISO time, Unix seconds or ms.
 
     Raises:
         Failure: it is none of these.
     """
-    if match := re.fullmatch(r"-(\d+)", text):
-        return Start(last=int(match[1]))
-    if match := re.fullmatch(r"(\d+)-(\d+)", text):
-        entry_id = (int(match[1]), int(match[2]))
-        if max(entry_id) <= _PART_MAX:
-            return Start(id=entry_id)
-    elif match := re.fullmatch(r"(\d+(?:\.\d+)?)(ms|[smhdw])", text):
-        return Start(ago_ms=round(float(match[1]) * _UNITS_MS[match[2]]))
-    elif (at_ms := _time_ms(text)) is not None and at_ms <= _PART_MAX:
-        return Start(id=(max(0, at_ms), 0))
-    raise Failure(
-        "--from is not understood: write an ID (1700000000000-0), a time (10m, 2026-11-24T08:00, Unix seconds) "
-        "or the last entries (-10)",
-        code=2,
-    )
-
-
-def _time_ms(text: str) -> int | None:
-    if re.fullmatch(r"\d+", text):
-        return int(text) * (1000 if int(text) < _FROM_SECONDS_MAX else 1)
-    if re.fullmatch(r"\d+\.\d+", text):
-        return round(float(text) * 1000)
     try:
-        return round(datetime.fromisoformat(text).timestamp() * 1000)  # without a zone it is local time
-    except (ValueError, OverflowError, OSError):
-        return None
+        return parse(text)
+    except ValueError as error:
+        raise Failure(f"{option} is not understood: {error}", code=2) from None
 
 
-def _first_id(client: Redis, key: bytes, start: Start) -> EntryId:
+def _first_id(client: Redis, key: bytes, start: Start) -> int:
     """The lowest ID that an entry may have to be among those wanted."""
     if start.id is not None:
         return start.id
+    if start.at_ms is not None:
+        return first_id_at(start.at_ms)
     if start.ago_ms is not None:
         seconds, us = _ask(client, "TIME")
-        return max(0, int(seconds) * 1000 + int(us) // 1000 - start.ago_ms), 0
+        return first_id_at(int(seconds) * 1000 + int(us) // 1000 - start.ago_ms)
     return _first_of_last(client, key, start.last or 0)
 
 
-def _first_of_last(client: Redis, key: bytes, count: int) -> EntryId:
+def _first_of_last(client: Redis, key: bytes, count: int) -> int:
     """The ID of the last entry but `count - 1`; with 0 the ID behind the last."""
     if count == 0:
         newest = _ask(client, "XREVRANGE", key, "+", "-", "COUNT", 1)
-        return _after(_parsed(newest[0][0])) if newest else (0, 0)
-    upper, found = "+", (0, 0)
+        return _after(id_number(newest[0][0])) if newest else 0
+    upper, found = "+", 0
     while count > 0:
         page = _ask(client, "XREVRANGE", key, upper, "-", "COUNT", min(count, _PAGE_ENTRIES))
         if not page:
-            return (0, 0)
-        found = _parsed(page[-1][0])
+            return 0
+        found = id_number(page[-1][0])
         count -= len(page)
-        upper = _written(_before(found))
+        upper = id_text(_before(found))
     return found
 
 
@@ -132,13 +92,13 @@ def read(client: Redis, key: bytes, start: Start) -> Iterator[Entry]:
     newest = _ask(client, "XREVRANGE", key, "+", "-", "COUNT", 1)
     if not newest:
         return
-    last = _parsed(newest[0][0])  # writers may be faster than the reader of a terminal: that is what --follow is for
+    last = id_number(newest[0][0])  # writers may be faster than the reader of a terminal: that is what --follow is for
     while True:
-        page = _ask(client, "XRANGE", key, _written(first), _written(last), "COUNT", _PAGE_ENTRIES)
+        page = _ask(client, "XRANGE", key, id_text(first), id_text(last), "COUNT", _PAGE_ENTRIES)
         yield from map(_entry, page)
-        if not page or _parsed(page[-1][0]) >= last:
+        if not page or id_number(page[-1][0]) >= last:
             return
-        first = _after(_parsed(page[-1][0]))
+        first = _after(id_number(page[-1][0]))
 
 
 def follow(client: Redis, url: str, key: bytes, start: Start) -> Iterator[Entry | None]:
@@ -153,7 +113,7 @@ def follow(client: Redis, url: str, key: bytes, start: Start) -> Iterator[Entry 
     import redis
 
     reports = Reports(url)
-    position: EntryId | None = None  # what is wanted comes behind it
+    position: int | None = None  # what is wanted comes behind it
     seen = False  # it is that of an entry
     while True:
         try:
@@ -169,7 +129,7 @@ def follow(client: Redis, url: str, key: bytes, start: Start) -> Iterator[Entry 
                 page = _newer(client, key, position)
                 for item in page:
                     yield _entry(item)
-                    position, seen = _parsed(item[0]), True
+                    position, seen = id_number(item[0]), True
                 if not page:
                     yield None
         except (redis.AuthenticationError, redis.ResponseError) as error:
@@ -178,9 +138,9 @@ def follow(client: Redis, url: str, key: bytes, start: Start) -> Iterator[Entry 
             time.sleep(reports.lost(error))
 
 
-def _newer(client: Redis, key: bytes, position: EntryId) -> list[Any]:
+def _newer(client: Redis, key: bytes, position: int) -> list[Any]:
     """The next entries; empty when none has come for a while."""
-    arguments = ("XREAD", "COUNT", _PAGE_ENTRIES, "BLOCK", _TURN_MS, "STREAMS", key, _written(position))
+    arguments = ("XREAD", "COUNT", _PAGE_ENTRIES, "BLOCK", _TURN_MS, "STREAMS", key, id_text(position))
     reply = _ask(client, *arguments)
     if not reply:
         return []
@@ -188,10 +148,10 @@ def _newer(client: Redis, key: bytes, position: EntryId) -> list[Any]:
     return list(streams[key])
 
 
-def _trimmed(client: Redis, key: bytes, position: EntryId) -> bool:
+def _trimmed(client: Redis, key: bytes, position: int) -> bool:
     """Whether what followed this entry may be gone: the stream begins behind it."""
     oldest = _ask(client, "XRANGE", key, "-", "+", "COUNT", 1)
-    return bool(oldest) and _parsed(oldest[0][0]) > position
+    return bool(oldest) and id_number(oldest[0][0]) > position
 
 
 def _expect_stream(client: Redis, key: bytes, *, missing: bool) -> None:
@@ -212,26 +172,11 @@ def _entry(item: Any) -> Entry:
     return Entry(entry_id.decode(), list(zip(flat[::2], flat[1::2], strict=True)))
 
 
-def _parsed(entry_id: bytes) -> EntryId:
-    ms, _, seq = entry_id.partition(b"-")
-    return int(ms), int(seq)
-
-
-def _written(entry_id: EntryId) -> str:
-    return f"{entry_id[0]}-{entry_id[1]}"
-
-
-def _after(entry_id: EntryId) -> EntryId:
+def _after(entry_id: int) -> int:
     """The next possible ID; of the last one, itself."""
-    ms, seq = entry_id
-    if seq < _PART_MAX:
-        return ms, seq + 1
-    return (ms + 1, 0) if ms < _PART_MAX else entry_id
+    return min(entry_id + 1, ID_MAX)
 
 
-def _before(entry_id: EntryId) -> EntryId:
+def _before(entry_id: int) -> int:
     """The ID before; of the first one, itself."""
-    ms, seq = entry_id
-    if seq:
-        return ms, seq - 1
-    return (ms - 1, _PART_MAX) if ms else entry_id
+    return max(entry_id - 1, 0)
