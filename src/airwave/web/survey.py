@@ -12,10 +12,10 @@ from typing import Generic, NamedTuple, TypeVar
 
 from airwave.broker import Broker
 from airwave.pubsub import Topic
-from airwave.streams.stream import Stream
 from airwave.streams.group import Group
 from airwave.streams.ids import SEQ_BITS
 from airwave.streams.position import lag
+from airwave.streams.stream import Stream
 
 SLICE = 200  # keys looked at before others have a turn; ten thousand streams with two groups each take 50 turns of 1 ms
 _TIME_MS_MIN = 10**12  # IDs below it (2001-09-09) are numbers that somebody chose, and no times
