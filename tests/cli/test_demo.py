@@ -8,9 +8,11 @@ import signal
 import socket
 import sys
 import threading
+import urllib.request
 
 import pytest
 import redis
+from live import wait_for
 
 from airwave.cli.child import free_port as port_for
 
@@ -25,7 +27,7 @@ import redis, airwave.cli
 demo = sys.modules["airwave.cli.demo"]
 options = json.loads(sys.argv.pop(1))
 port_word = "PORT"
-demo.run_demo.__kwdefaults__["server_command"] = lambda port: [
+demo.run_demo.__kwdefaults__["server_command"] = lambda port, http_port: [
     word.replace(port_word, str(port)) for word in options["server"]
 ]
 demo.run_demo.__kwdefaults__["patience_s"] = options["patience_s"]
@@ -139,8 +141,16 @@ def test_airwave_plays_it_as_redis_does():
     with start_demo("--port", "0") as demo, start_airwave("demo", "--port", "0", "--exit") as own:
         assert demo.wait() == own.wait() == 0
         transcripts = [[line for line in lines_of(each) if "is running on" not in line] for each in (demo, own)]
-    airwave_says, redis_says = ([line for line in lines if "airwave" not in line] for lines in transcripts)
+    redis_says, airwave_says = ([line for line in lines if "airwave" not in line] for lines in transcripts)
+    begin = next(place for place, line in enumerate(airwave_says) if line.startswith("10. But this channel remembers"))
+    remembered = airwave_says[begin : begin + 4]
+    del airwave_says[begin - 1 : begin + 4]  # with the empty line before it
     assert airwave_says == redis_says
+    assert [plain(line) for line in remembered[1:]] == [
+        "user 42 > XRANGE notifications:user:42 - +",
+        'user 42 < notifications:user:42  {"type":"new_message","from":"Alice","text":"Lunch at noon?"}',
+        'user 42 < notifications:user:42  {"type":"new_message","from":"Alice","text":"Anyone?"}',
+    ]
 
 
 @pytest.mark.slow
@@ -345,6 +355,25 @@ def test_on_a_terminal_it_is_coloured_and_serves_until_ctrl_c(terminal):
         assert demo.wait() == 0
     terminal.wait_for("Goodbye!")
     assert port_is_free(port)
+
+
+@pytest.mark.slow
+def test_there_is_traffic_to_look_at_and_the_address_of_the_dashboard(terminal):
+    streams = {"stdin": terminal.slave, "stdout": terminal.slave, "stderr": terminal.slave}
+    with start_airwave("demo", "--port", "0", "--http-port", "0", **streams) as demo:
+        terminal.wait_for("Ctrl-C stops it.")
+        address = re.search(r"Dashboard, with live traffic to look at: (http://127\.0\.0\.1:\d+/)", terminal.text)
+        with urllib.request.urlopen(address[1], timeout=DEADLINE_S) as page:
+            assert page.status == 200
+        port = int(re.search(r"A server is running on 127\.0\.0\.1:(\d+)", terminal.text)[1])
+        with connected(port) as client:
+            wait_for(lambda: client.xlen("orders:new") > 2, "orders")
+            wait_for(lambda: client.xinfo_groups("orders:new")[0]["entries-read"], "packers")
+            wait_for(lambda: client.exists("notifications:user:100"), "a remembered message")
+            names = {one["name"] for one in client.client_list()}
+        assert {"shop", "packer-1", "packer-2", "phone-of-user-100"} <= names
+        demo.interrupt()
+        assert demo.wait() == 0
 
 
 @pytest.mark.slow

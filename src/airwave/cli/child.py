@@ -115,11 +115,11 @@ def _exit(signum: int, _: FrameType | None) -> None:
     raise SystemExit(128 + signum)
 
 
-def free_port(wanted: int) -> int:
+def free_port(wanted: int, *, other_than: int = 0) -> int:
     """The wanted TCP port if a server on this machine's own addresses can have it, else a free one; 0 wants any."""
     port = _port(HOST, wanted)
     # Clients of "localhost" try ::1 first: they would end up at somebody else's server there.
-    if port is None or (wanted and _port("::1", wanted) is None):
+    if port is None or port == other_than or (wanted and _port("::1", wanted) is None):
         port = _port(HOST, 0)
     if port is None:
         raise Failure("there is no free TCP port on this machine: end a program that holds many connections")

@@ -1,4 +1,4 @@
-"""What the demo tells: five acts about channels, patterns, a background thread and a cache, three about a stream.
+"""What the demo tells: acts about channels, patterns, a background thread, a cache, a stream, a channel that remembers.
 
 Each act publishes or adds, and names everything that must arrive; see actors.py and workers.py for how that is checked.
 """
@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airwave.cli.actors import BackgroundSubscriber, Payload, Publisher, Subscriber, encoded
+from airwave.cli.failure import Failure
 from airwave.cli.stage import Stage
 from airwave.cli.workers import Archivist, Foreman, Ledger, Shop, Worker
 
@@ -27,6 +28,9 @@ _INVALIDATE = "cache:invalidate"
 _PRODUCT = "product:42"
 _PARCELS = "parcels"
 _PACKERS = "packers"
+_HELLO: Payload = {"type": "new_message", "from": "Alice", "text": "Lunch at noon?"}
+_ANYONE: Payload = {"type": "new_message", "from": "Alice", "text": "Anyone?"}
+REMEMBERED = "notifications:*"
 
 
 class AppServer:
@@ -120,12 +124,13 @@ class Cast:
         return client
 
 
-def play(stage: Stage, connect: Connect, patience_s: float) -> None:
+def play(stage: Stage, connect: Connect, patience_s: float, *, remembers: bool = False) -> None:
     """Play the whole story.
 
     Args:
         connect: makes a client of the server.
         patience_s: how long to wait for each message.
+        remembers: the server remembers the channels of `REMEMBERED`.
 
     Raises:
         Failure: an expected message did not arrive, an unexpected one did, or a count was wrong.
@@ -142,10 +147,29 @@ def play(stage: Stage, connect: Connect, patience_s: float) -> None:
         lose_a_worker(stage, packers)
         replay(stage, packers)
         received = leave(cast)
+    if remembers:
+        recall(stage, connect)
     done = packers.one.done + packers.two.done
     stage.done(
         f"All {received} messages arrived, in order; {done} parcels are packed, each once; every count was right."
     )
+
+
+def recall(stage: Stage, connect: Connect) -> None:
+    """What was published while nobody listened is still there.
+
+    Raises:
+        Failure: it is not.
+    """
+    stage.act("10. But this channel remembers: who comes late asks for what was said")
+    stage.sends("user 42", f"XRANGE {_USER} - +")
+    with connect() as client:
+        entries: Any = client.xrange(_USER)
+    found = [fields[b"message"].decode() for _, fields in entries]
+    for message in found:
+        stage.receives("user 42", f"{_USER}  {message}")
+    if found != [encoded(payload) for payload in (_HELLO, _ANYONE)]:
+        raise Failure(f"{_USER} remembers {found} instead of the two messages that were published there")
 
 
 def subscribe(cast: Cast) -> None:
@@ -161,10 +185,9 @@ def notify_users(cast: Cast) -> None:
     """A message reaches the subscribers of its channel and those whose pattern fits."""
     cast.stage.act("2. A message reaches its channel and every pattern that fits")
     chat = cast.publisher("chat")
-    hello = {"type": "new_message", "from": "Alice", "text": "Lunch at noon?"}
-    chat.publish(_USER, hello, delivered=2)
-    cast.user.expect(_USER, hello)
-    cast.auditor.expect(_USER, hello, _USERS)
+    chat.publish(_USER, _HELLO, delivered=2)
+    cast.user.expect(_USER, _HELLO)
+    cast.auditor.expect(_USER, _HELLO, _USERS)
     mention = {"type": "mention", "from": "Bob", "post": 1234}
     chat.publish(_OTHER_USER, mention, delivered=1)
     cast.auditor.expect(_OTHER_USER, mention, _USERS)
@@ -248,5 +271,5 @@ def leave(cast: Cast) -> int:
     """Nobody listens any more; how many messages had arrived."""
     cast.stage.act("9. Nobody listens any more")
     received = cast.leave()
-    cast.publisher("chat").publish(_USER, {"type": "new_message", "from": "Alice", "text": "Anyone?"}, delivered=0)
+    cast.publisher("chat").publish(_USER, _ANYONE, delivered=0)
     return received
