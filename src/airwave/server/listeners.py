@@ -1,4 +1,4 @@
-"""Accepting connections, and what happens to a connection before it becomes a session.
+"""Accepting connections, and what happens to a connection before it becomes a client.
 
 Connections are accepted here rather than by the event loop's own server, because that one closes its socket for good
 when file descriptors run out. Here accepting pauses until there are some again; clients that are connected go on.
@@ -11,7 +11,7 @@ import ipaddress
 import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Protocol, cast
 
 from airwave import errors
 from airwave.broker import Broker
@@ -24,17 +24,60 @@ RETRY_S = 0.5  # how long accepting pauses when descriptors have run out
 _EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
+class Door(Protocol):
+    """Who may come in, and what becomes of a connection."""
+
+    def refusal(self, peer: object, coming: int) -> bytes | None:
+        """What a client is told that may not come in; None: it may.
+
+        Args:
+            peer: its address as the socket has it.
+            coming: connections that are accepted, and not welcomed yet.
+        """
+
+    def welcome(self, transport: asyncio.Transport, peer: str, local: str) -> asyncio.Protocol:
+        """A client has come: the protocol that its transport has from now on.
+
+        Args:
+            peer, local: both addresses as Redis prints them.
+        """
+
+
+class RedisDoor:
+    """The door for Redis clients."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+
+    def refusal(self, peer: object, coming: int) -> bytes | None:
+        """See `Door`."""
+        settings = self._broker.settings
+        if len(self._broker.clients) + coming >= settings.maxclients:
+            return errors.MAX_CLIENTS.reply
+        if settings.protected_mode and not settings.requirepass and not _is_local(peer):
+            return errors.PROTECTED_MODE.reply
+        return None
+
+    def welcome(self, transport: asyncio.Transport, peer: str, local: str) -> asyncio.Protocol:
+        """See `Door`."""
+        return cast(asyncio.Protocol, Session(self._broker, transport, peer, local))  # it is one in all but name
+
+
 class Listeners:
-    """All listening sockets of a node.
+    """All listening sockets of a node with the same door.
 
     Args:
-        broker: whose clients the connections become.
+        broker: whose settings and counters they go by.
         loop: the event loop.
         sockets: they listen, and do not block; see `airwave.server.sockets`. They are closed by `close`.
+        door: who may come in, and what becomes of a connection.
     """
 
-    def __init__(self, broker: Broker, loop: asyncio.AbstractEventLoop, sockets: Sequence[socket.socket]) -> None:
+    def __init__(
+        self, broker: Broker, loop: asyncio.AbstractEventLoop, sockets: Sequence[socket.socket], door: Door
+    ) -> None:
         self._broker = broker
+        self._door = door
         self._loop = loop
         self._sockets = list(sockets)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -79,17 +122,12 @@ class Listeners:
 
     def _refused(self, sock: socket.socket, peer: object) -> bool:
         """Tell a client that may not come in why, and close."""
-        settings = self._broker.settings
-        reason = None
-        if len(self._broker.clients) + len(self._coming) >= settings.maxclients:
-            reason = errors.MAX_CLIENTS
-        elif settings.protected_mode and not settings.requirepass and not _is_local(peer):
-            reason = errors.PROTECTED_MODE
-        if reason is None:
+        refusal = self._door.refusal(peer, len(self._coming))
+        if refusal is None:
             return False
         self._broker.stats.rejected_connections += 1
         with contextlib.suppress(OSError):
-            sock.send(reason.reply)
+            sock.send(refusal)
         sock.close()
         return True
 
@@ -104,9 +142,9 @@ class Listeners:
             else:
                 peer = local = f"{sock.getsockname()}:0"  # the listener's path
 
-            def welcome(transport: asyncio.Transport) -> Session:
+            def welcome(transport: asyncio.Transport) -> asyncio.Protocol:
                 self._coming.discard(sock)
-                return Session(self._broker, transport, peer, local)
+                return self._door.welcome(transport, peer, local)
 
             await self._loop.connect_accepted_socket(lambda: _Newcomer(welcome), sock)
         except OSError as error:  # it has gone again, or there is no descriptor left for it
@@ -153,15 +191,14 @@ class Listeners:
 
 
 class _Newcomer(asyncio.Protocol):
-    """The protocol of a transport until its session takes over."""
+    """The protocol of a transport until its own takes over."""
 
-    def __init__(self, welcome: Callable[[asyncio.Transport], Session]) -> None:
+    def __init__(self, welcome: Callable[[asyncio.Transport], asyncio.Protocol]) -> None:
         self._welcome = welcome
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # uvloop's transports are asyncio's in all but name; a session is a protocol in all but name.
-        stream = cast(asyncio.Transport, transport)
-        stream.set_protocol(cast(asyncio.Protocol, self._welcome(stream)))
+        stream = cast(asyncio.Transport, transport)  # uvloop's transports are asyncio's in all but name
+        stream.set_protocol(self._welcome(stream))
 
 
 def _is_local(peer: object) -> bool:

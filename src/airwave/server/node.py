@@ -14,8 +14,9 @@ from typing import Any, cast
 import airwave.commands  # noqa: F401  (fills the table of commands)
 from airwave.broker import Broker
 from airwave.server import log, storage
+from airwave.server.browsers import Browsers
 from airwave.server.host import LoopHost
-from airwave.server.listeners import Listeners
+from airwave.server.listeners import Listeners, RedisDoor
 from airwave.server.sockets import open_sockets
 from airwave.session import Session
 from airwave.settings import Settings
@@ -31,7 +32,9 @@ class Node:
     Args:
         settings: the node's settings; it changes them when CONFIG SET does. `dir` is where its data is.
         sockets: where to listen; they listen already, and are closed at the end. None: where the settings say.
+        http_sockets: as `sockets`, for HTTP.
         on_ready: called once clients can connect, in the loop; what it raises ends the node.
+        on_stopping: called once it has begun to stop, in the loop.
     """
 
     def __init__(
@@ -39,11 +42,15 @@ class Node:
         settings: Settings,
         *,
         sockets: Sequence[socket.socket] | None = None,
+        http_sockets: Sequence[socket.socket] | None = None,
         on_ready: Callable[[], None] = lambda: None,
+        on_stopping: Callable[[], None] = lambda: None,
     ) -> None:
         self._settings = settings
         self._sockets = sockets
+        self._http_sockets = http_sockets
         self._on_ready = on_ready
+        self._on_stopping = on_stopping
         self._stopping = asyncio.Event()
         self._stop_now = False
         self._journal: SqliteJournal | None = None
@@ -56,15 +63,17 @@ class Node:
         """
         try:
             self._startup()
+            await self._serve_browsers()
         except BaseException:
             self._close_journal()  # its threads would keep the process alive
-            for sock in self._sockets or ():
+            for sock in (*(self._sockets or ()), *(self._http_sockets or ())):
                 sock.close()
             raise
         try:
             self._on_ready()
             self._announce()
             await self._stopping.wait()
+            self._on_stopping()
         finally:
             await self._shutdown()
 
@@ -74,9 +83,15 @@ class Node:
         return self._stopping.is_set()
 
     @property
+    def addresses(self) -> list[str]:
+        """Where Redis clients can connect: `127.0.0.1:6379`, `[::1]:6379`, `/path/of/socket`."""
+        return self._listeners.addresses
+
+    @property
     def descriptors(self) -> list[int]:
         """The file descriptors of listeners and clients."""
-        return [*self._listeners.descriptors, *[session.fileno for session in self._broker.clients.values()]]
+        clients = [session.fileno for session in self._broker.clients.values()]
+        return [*self._listeners.descriptors, *self._browsers.descriptors, *clients]
 
     def stop(self, now: bool) -> None:
         """Begin to stop; `now` without waiting for slow clients. Call it in the node's loop."""
@@ -98,10 +113,19 @@ class Node:
         if self._journal is not None:
             storage.load(self._journal, broker)
         sockets = open_sockets(settings) if self._sockets is None else self._sockets
-        self._listeners = Listeners(broker, loop, sockets)
+        self._listeners = Listeners(broker, loop, sockets, RedisDoor(broker))
+        self._browsers = Browsers(broker, loop, self._http_sockets)
         self._listeners.open()
         self._cron_due_ns = broker.clock()
         self._cron()
+
+    async def _serve_browsers(self) -> None:
+        try:
+            await self._browsers.start()
+        except BaseException:
+            self._next_cron.cancel()
+            await self._listeners.close()
+            raise
 
     def _cron(self) -> None:
         broker = self._broker
@@ -122,6 +146,7 @@ class Node:
         self._next_cron.cancel()
         try:
             await self._listeners.close()
+            await self._browsers.close()
             await self._drain()
             for session in list(self._broker.clients.values()):
                 session.finish()

@@ -26,8 +26,7 @@ def open_sockets(settings: Settings) -> list[socket.socket]:
     opened: list[socket.socket] = []
     try:
         if settings.port:
-            for address in settings.bind:
-                _open_tcp(address.removeprefix("-"), settings, opened, optional=address.startswith("-"))
+            _open_tcp("port", settings.port, settings, opened)
         if settings.unixsocket:
             opened.append(_open_unix(settings))
         if not opened:
@@ -36,6 +35,23 @@ def open_sockets(settings: Settings) -> list[socket.socket]:
         for sock in opened:
             sock.close()
         raise
+    return opened
+
+
+def open_http_sockets(settings: Settings) -> list[socket.socket]:
+    """Listen for browsers where the settings say; none without `http-port`.
+
+    Raises:
+        SettingsError: see `open_sockets`.
+    """
+    opened: list[socket.socket] = []
+    if settings.http_port:
+        try:
+            _open_tcp("http-port", settings.http_port, settings, opened)
+        except SettingsError:
+            for sock in opened:
+                sock.close()
+            raise
     return opened
 
 
@@ -105,15 +121,17 @@ def reason_text(error: OSError) -> str:
     return error.strerror or str(error)
 
 
-def _open_tcp(host: str, settings: Settings, opened: list[socket.socket], *, optional: bool) -> None:
-    try:
-        opened.append(listen_tcp(host, settings.port, settings.tcp_backlog))
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            raise SettingsError(f"port {settings.port} is in use: choose another with --port") from None
-        if not (optional and error.errno in _NO_SUCH_ADDRESS):
-            where = address_text(({"*": "0.0.0.0", "::*": "::"}.get(host, host), settings.port))
-            raise SettingsError(f"cannot listen on {log.safe(where)}: {reason_text(error)}") from None
+def _open_tcp(option: str, port: int, settings: Settings, opened: list[socket.socket]) -> None:
+    for address in settings.bind:
+        host, optional = address.removeprefix("-"), address.startswith("-")
+        try:
+            opened.append(listen_tcp(host, port, settings.tcp_backlog))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise SettingsError(f"port {port} is in use: choose another with --{option}") from None
+            if not (optional and error.errno in _NO_SUCH_ADDRESS):
+                where = address_text(({"*": "0.0.0.0", "::*": "::"}.get(host, host), port))
+                raise SettingsError(f"cannot listen on {log.safe(where)}: {reason_text(error)}") from None
 
 
 def _open_unix(settings: Settings) -> socket.socket:

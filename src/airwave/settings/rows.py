@@ -202,7 +202,7 @@ class Rows:
         (),
         Origins(),
         "Other sites whose pages may use this server, as browsers write them: `https://app.example.com`; `*` is any. "
-        "They need a token.",
+        "They are users at most, never viewers or admins.",
     )
     http_max_connections: int = setting(
         10_000, Integer(1, INT32_MAX), "HTTP connections at the same time, of all kinds; further ones are refused."
@@ -229,6 +229,12 @@ class Rows:
         2000,
         Integer(0, INT32_MAX, "ms"),
         "After this time browsers connect again to `/events`; each is told a little more or less.",
+    )
+    dashboard: str = setting(
+        "yes",
+        Choice("yes", "no", "read-only"),
+        "The dashboard at `/` of the HTTP port: for viewers to look and for admins to change something; `read-only`: "
+        "nobody may change anything there; `no`: there is none.",
     )
 
     metrics_public: bool = setting(
