@@ -10,7 +10,7 @@ from airwave.version import REDIS_VERSION, __version__
 
 from .conftest import airwave, environment
 
-COMMANDS = ["demo", "serve", "pub", "sub", "streams", "tail", "ping", "check", "backup", "bench"]
+COMMANDS = ["demo", "serve", "pub", "sub", "streams", "top", "tail", "ping", "check", "backup", "bench"]
 
 
 def test_without_arguments_it_shows_help():

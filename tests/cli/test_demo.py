@@ -321,7 +321,7 @@ class Terminal:
             except OSError:  # Linux says EIO when the last process has closed the terminal
                 return
             with self._more:
-                self.text += data.decode()
+                self.text += data.decode(errors="replace")  # a read may end within a character
                 self._more.notify_all()
 
     def wait_for(self, text):

@@ -26,6 +26,7 @@ from airwave.cli.serve import is_directive, serve
 from airwave.cli.streams import streams
 from airwave.cli.sub import sub
 from airwave.cli.tail import tail
+from airwave.cli.top import top
 from airwave.cli.worker import worker
 from airwave.version import REDIS_VERSION, __version__
 
@@ -61,6 +62,7 @@ app.command(context_settings=SERVE_CONTEXT, options_metavar=SERVE_USAGE)(serve)
 app.command()(pub)
 app.command()(sub)
 app.command()(streams)
+app.command()(top)
 app.command()(tail)
 app.command()(worker)
 app.command()(dead)

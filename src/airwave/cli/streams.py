@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 Rated = tuple[StreamLook, float | None]
 
-_COLUMNS = ("stream", "length", "entries/s", "group", "consumers", "lag", "pending", "oldest pending")
+_RATE = "entries/s"
+_COLUMNS = ("stream", "length", _RATE, "group", "consumers", "lag", "pending", "oldest pending")
 _UNKNOWN = "–"
 # Wide enough for any table: what goes into a pipe is not cut to a width.
 _PIPE_COLUMNS = 10_000
@@ -120,19 +121,25 @@ def _show_live(looks: Iterator[list[Rated]]) -> None:
             live.update(table(rows), refresh=True)
 
 
-def table(rows: list[Rated]) -> Table:
-    """What people read: a line for each group, and for each stream without one."""
+def table(rows: list[Rated], *, rates: bool = True) -> Table:
+    """What people read: a line for each group, and for each stream without one.
+
+    Args:
+        rates: with how fast they grow.
+    """
     from rich.table import Table
     from rich.text import Text
 
     made = Table(box=None, pad_edge=False, header_style="bold")
-    for name in _COLUMNS:
+    for name in [name for name in _COLUMNS if rates or name != _RATE]:
         made.add_column(name, justify="left" if name in ("stream", "group") else "right", overflow="fold")
     for stream, per_s in rows:
-        about = [printable(stream.name), f"{stream.length:,}", _UNKNOWN if per_s is None else f"{per_s:,.1f}"]
+        about = [printable(stream.name), f"{stream.length:,}"]
+        if rates:
+            about.append(_UNKNOWN if per_s is None else f"{per_s:,.1f}")
         for group in stream.groups or (None,):
             made.add_row(*map(Text, about + (_group_cells(group) if group else [_UNKNOWN] * 5)))
-            about = ["", "", ""]
+            about = [""] * len(about)
     return made
 
 
