@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -198,8 +199,21 @@ def test_it_serves_on_the_sockets_that_it_is_given(tmp_path: Path) -> None:
         assert Path(path).exists()  # it belongs to systemd, which goes on listening
 
 
-def test_who_comes_while_it_starts_again_is_served(tmp_path: Path) -> None:
-    del tmp_path
+def test_the_socket_named_http_is_for_browsers() -> None:
+    with listening() as tcp, listening() as http:
+        process = activated({"redis": tcp, "http": http})
+        try:
+            host, port = http.getsockname()
+            with urllib.request.urlopen(f"http://{host}:{port}/readyz", timeout=DEADLINE_S) as answer:
+                assert answer.status == 200
+            with Peer(tcp.getsockname()) as peer:
+                assert peer.do("CONFIG", "GET", "http-port") == [b"http-port", str(port).encode()]
+        finally:
+            process.terminate()
+            assert process.wait(DEADLINE_S) == 0
+
+
+def test_who_comes_while_it_starts_again_is_served() -> None:
     with listening() as tcp:
         for _ in range(2):
             process = activated({"redis": tcp})

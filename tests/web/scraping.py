@@ -1,19 +1,22 @@
 """Pages of /metrics made without HTTP, and what they say."""
 
 import asyncio
-from collections.abc import Mapping
 
 from memory import Node
 from prometheus_client.parser import text_string_to_metric_families
 
+from airwave.web.figures import Browsers
 from airwave.web.metrics import page
 
 Labels = frozenset[tuple[str, str]]
 
 
-def text(node: Node, accept: str = "", browsers: Mapping[str, int] | None = None) -> str:
+NO_BROWSERS = Browsers({"sse": 0, "websocket": 0}, 0, 0)
+
+
+def text(node: Node, browsers: Browsers = NO_BROWSERS) -> str:
     """The page as it is sent."""
-    body, _ = asyncio.run(page(node.broker, accept, browsers or {}))
+    body, _ = asyncio.run(page(node.broker, "", browsers))
     return body.decode()
 
 
@@ -38,6 +41,6 @@ class Page:
         return [dict(labels) for found, labels in self.samples if found == name]
 
 
-def scrape(node: Node, browsers: Mapping[str, int] | None = None) -> Page:
+def scrape(node: Node, browsers: Browsers = NO_BROWSERS) -> Page:
     """What a page says."""
-    return Page(text(node, browsers=browsers))
+    return Page(text(node, browsers))

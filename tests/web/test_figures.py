@@ -7,7 +7,7 @@ import pytest
 from memory import Node
 
 from airwave.command import CommandStats
-from airwave.web.figures import FIGURES, durations, label
+from airwave.web.figures import FIGURES, Browsers, durations, label
 
 from .scraping import scrape
 
@@ -106,11 +106,13 @@ def test_the_event_loop(node: Node) -> None:
 
 
 def test_the_process_and_browsers(node: Node) -> None:
-    found = scrape(node, {"sse": 3})
+    found = scrape(node, Browsers({"sse": 3, "websocket": 0}, 4, 5))
     assert found("process_cpu_seconds_total") == 1.75
     assert found("process_resident_memory_bytes") == 20 << 20
     assert found("airwave_start_time_seconds") == node.broker.started_at
     assert found("airwave_web_clients", kind="sse") == 3
+    assert found("airwave_web_expired_total") == 4
+    assert found("airwave_web_failed_sign_ins_total") == 5
 
 
 def test_keys_and_what_is_remembered(node: Node) -> None:

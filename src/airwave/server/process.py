@@ -31,8 +31,8 @@ def run(settings: Settings) -> int:
     activated = systemd.inherited_sockets()
     http = activated.pop(systemd.HTTP, None)
     sockets = [sock for group in activated.values() for sock in group]
-    if ports := [sock.getsockname()[1] for sock in sockets if sock.family != socket.AF_UNIX]:
-        settings.port = ports[0]  # what INFO and CONFIG GET say
+    settings.port = _port_of(sockets, settings.port)
+    settings.http_port = _port_of(http or (), settings.http_port)
     serve(
         settings,
         sockets=sockets or None,
@@ -41,6 +41,12 @@ def run(settings: Settings) -> int:
         on_stopping=notifier.stopping,
     )
     return 0
+
+
+def _port_of(sockets: Sequence[socket.socket], otherwise: int) -> int:
+    """The port of sockets that we were given, which is what INFO and CONFIG GET say then."""
+    ports = [sock.getsockname()[1] for sock in sockets if sock.family != socket.AF_UNIX]
+    return int(ports[0]) if ports else otherwise
 
 
 def prepare(settings: Settings) -> None:

@@ -19,20 +19,34 @@ Buckets = list[tuple[str, float]]
 
 
 @dataclass(frozen=True, eq=False)
+class Browsers:
+    """What is known of browsers.
+
+    Attributes:
+        kinds: connections that are subscribers, by kind.
+        expired: connections that were closed because a token had expired.
+        failed_sign_ins: passwords and tokens that were wrong.
+    """
+
+    kinds: Mapping[str, int]
+    expired: int
+    failed_sign_ins: int
+
+
+@dataclass(frozen=True, eq=False)
 class Facts:
     """What is asked for once for a page.
 
     Attributes:
         usage: see `Host.usage`.
         storage: see `Journal.facts`; empty without `appendonly`.
-        web: connections of browsers, by kind.
     """
 
     broker: Broker
     survey: Survey
     usage: Mapping[str, Any]
     storage: Mapping[str, Any]
-    web: Mapping[str, int]
+    browsers: Browsers
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,9 +190,21 @@ one(
 many(
     "airwave_web_clients",
     "gauge",
-    "Connections of browsers that are open, by kind.",
+    "Browsers that are subscribed, by kind of connection; they count as clients, too.",
     ("kind",),
-    lambda facts: [((kind,), count) for kind, count in facts.web.items()],
+    lambda facts: [((kind,), count) for kind, count in facts.browsers.kinds.items()],
+)
+one(
+    "airwave_web_expired",
+    "counter",
+    "Connections of browsers that were closed because a token had expired.",
+    lambda facts: facts.browsers.expired,
+)
+one(
+    "airwave_web_failed_sign_ins",
+    "counter",
+    "Wrong passwords and tokens over HTTP.",
+    lambda facts: facts.browsers.failed_sign_ins,
 )
 one(
     "airwave_connections_received",

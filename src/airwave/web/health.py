@@ -5,8 +5,8 @@ Both are open to everybody, and tell no more than that.
 
 from aiohttp import web
 
-from airwave.broker import Broker
 from airwave.web.keys import BROKER
+from airwave.web.subscribers import SUBSCRIBERS
 
 
 def routes(app: web.Application) -> None:
@@ -21,13 +21,15 @@ async def _healthz(_: web.Request) -> web.Response:
 
 
 async def _readyz(request: web.Request) -> web.Response:
-    return _answer(obstacles(request.app[BROKER]))
+    return _answer(obstacles(request.app))
 
 
-def obstacles(broker: Broker) -> list[str]:
+def obstacles(app: web.Application) -> list[str]:
     """Why clients are better sent elsewhere; none: it serves. A node answers only once its data is loaded."""
     found = []
-    if broker.refusal is not None:
+    if app[SUBSCRIBERS].stopping:
+        found.append("the server stops")
+    if app[BROKER].refusal is not None:
         found.append("the database cannot be written: writes are refused")
     return found
 

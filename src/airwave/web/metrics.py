@@ -4,7 +4,7 @@ The page is made a metric at a time, and others have a turn between two: it must
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from aiohttp import web
 from prometheus_client.exposition import choose_encoder
@@ -14,9 +14,12 @@ from prometheus_client.registry import Collector
 from airwave.broker import Broker
 from airwave.version import REDIS_VERSION, __version__
 from airwave.web import stream_figures
-from airwave.web.access import require
-from airwave.web.figures import FIGURES, Facts, Figure
+from airwave.web.access import ACCESS, require
+from airwave.web.events import EventSession
+from airwave.web.figures import FIGURES, Browsers, Facts, Figure
 from airwave.web.keys import BROKER
+from airwave.web.sockets import SocketSession
+from airwave.web.subscribers import SUBSCRIBERS
 from airwave.web.survey import look
 
 assert stream_figures.__doc__  # imported: its rows are in the table
@@ -33,16 +36,24 @@ async def _metrics(request: web.Request) -> web.Response:
     broker = request.app[BROKER]
     if not broker.settings.metrics_public:
         require(request, "viewer")
-    body, content_type = await page(broker, request.headers.get("Accept", ""), {})
+    body, content_type = await page(broker, request.headers.get("Accept", ""), browsers_of(request.app))
     return web.Response(body=body, headers={"Content-Type": content_type, "Cache-Control": "no-store"})
 
 
-async def page(broker: Broker, accept: str, browsers: Mapping[str, int]) -> tuple[bytes, str]:
+def browsers_of(app: web.Application) -> Browsers:
+    """What an application knows of browsers."""
+    kinds = {EventSession: 0, SocketSession: 0}
+    for session in app[SUBSCRIBERS]:
+        kinds[type(session)] += 1
+    shown = {"sse": kinds[EventSession], "websocket": kinds[SocketSession]}
+    return Browsers(shown, app[SUBSCRIBERS].expired, app[ACCESS].failed_sign_ins)
+
+
+async def page(broker: Broker, accept: str, browsers: Browsers) -> tuple[bytes, str]:
     """The page and its content type.
 
     Args:
         accept: the header of the request.
-        browsers: connections of browsers, by kind.
     """
     survey = await look(broker, broker.settings.metrics_streams_max)
     facts = Facts(broker, survey, broker.host.usage(), broker.journal.facts(), browsers)

@@ -1,6 +1,8 @@
 """All browsers that are subscribed, and the one timer that keeps their connections alive."""
 
 import asyncio
+from collections.abc import Iterator
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from aiohttp import web
@@ -20,8 +22,8 @@ class Subscribers:
         broker: the node.
 
     Attributes:
-        slow, expired: connections that were closed since the start because the client was too slow, or because its
-            token had expired.
+        expired: connections that were closed since the start because a token had expired.
+        stopping: the server goes away.
     """
 
     def __init__(self, broker: Broker) -> None:
@@ -30,6 +32,10 @@ class Subscribers:
         self._next = 0
         self._timer: asyncio.TimerHandle | None = None
         self.expired = 0
+        self.stopping = False
+
+    def __iter__(self) -> "Iterator[WebSession]":
+        return chain.from_iterable(self._slices)
 
     def __len__(self) -> int:
         return sum(map(len, self._slices))
@@ -51,6 +57,7 @@ class Subscribers:
 
     def stop(self) -> None:
         """End the heartbeat, and tell all that the server goes away."""
+        self.stopping = True
         if self._timer is not None:
             self._timer.cancel()
         for some in self._slices:
