@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -20,7 +21,7 @@ from bus.running import run, until
 class Told:
     """What a subscriber told, in order."""
 
-    def __init__(self, client: redis.asyncio.Redis, channels: list[bytes], patterns: list[bytes]) -> None:
+    def __init__(self, client: redis.asyncio.Redis, channels: list[bytes], patterns: list[bytes], **hooks: Any) -> None:
         self.events: list[Any] = []
         self.since: list[datetime] = []
         self.subscriber = Subscriber(
@@ -30,7 +31,7 @@ class Told:
             patterns,
             deliver=self.deliver,
             lost=lambda why: self.events.append(why.removeprefix("was ")),
-            missed=self.missed,
+            **{"missed": self.missed} | hooks,
         )
 
     async def deliver(self, pattern: bytes | None, channel: bytes, data: bytes, entry_id: bytes | None) -> None:
@@ -303,6 +304,63 @@ def test_what_the_server_has_dropped_is_told_where_it_is_missing() -> None:
             await until(lambda: len(told.events) == 11)
             assert told.events[7:] == ["lost", "missed", "too slow", 1]
             assert told.since == sorted(told.since)
+            await told.subscriber.stop()
+
+    run(body())
+
+
+def test_a_server_that_remembers_is_asked_for_ids() -> None:
+    def answer(connection: int, command: list[bytes]) -> Any:
+        del connection
+        if command[0] == b"COMMAND":
+            return b"*1\r\n*1\r\n$9\r\nxschedule\r\n"
+        if command[0] == b"CLIENT" and command[1] == b"CAPA":
+            return b"-ERR an Airwave from before\r\n"
+        if command[0] == b"SUBSCRIBE":
+            frames = [message(b"1").replace(b"*3", b"*4") + b"$3\r\n7-0\r\n", message(b"2")]
+            frames.append(b"*5\r\n$8\r\npmessage\r\n$3\r\np:*\r\n$3\r\np:x\r\n$1\r\n3\r\n$3\r\n8-0\r\n")
+            return CONFIRMED * 2 + b"".join(frames)
+        return PATTERN_CONFIRMED if command[0] == b"PSUBSCRIBE" else b"+OK\r\n"
+
+    async def body() -> None:
+        async with Scripted(answer) as server, server.client as client:
+            told = Told(client, [b"a"], [b"p:*"])
+            await told.subscriber.start()
+            await until(lambda: len(told.events) == 3)
+            assert (1, [b"CLIENT", b"CAPA", b"ids"]) in server.commands
+            assert told.events == [(None, b"a", b"1", b"7-0"), (None, b"a", b"2"), (b"p:*", b"p:x", b"3", b"8-0")]
+            await told.subscriber.stop()
+
+    run(body())
+
+
+def test_what_is_to_be_done_before_anything_is_delivered_may_fail_with_the_connection() -> None:
+    def answer(connection: int, command: list[bytes]) -> Any:
+        return CONFIRMED + message(b"%d" % connection) if command[0] == b"SUBSCRIBE" else b"+OK\r\n"
+
+    async def body() -> None:
+        async with Scripted(answer) as server, server.client as client:
+            begin_s = time.time()
+
+            async def begin() -> None:
+                told.events.append("begin")
+                raise redis.exceptions.ConnectionError("the other connection is lost")
+
+            async def missed(since: datetime, dropped: int | None) -> None:
+                assert since.timestamp() >= begin_s
+                await told.missed(since, dropped)
+                if len(told.since) == 1:
+                    raise TimeoutError
+
+            told = Told(client, [b"a"], [], begin=begin, missed=missed)
+            waits: list[int] = []
+            told.subscriber._backoff = lambda attempt: waits.append(attempt) or 0.0  # type: ignore[func-returns-value]
+            await told.subscriber.start()
+            await until(lambda: len(told.events) == 6)
+            assert told.events == ["begin", "lost", "missed", "lost", "missed", (None, b"a", b"3")]
+            server.hang_up()
+            await until(lambda: len(told.events) == 9)
+            assert waits == [1, 2, 1]
             await told.subscriber.stop()
 
     run(body())

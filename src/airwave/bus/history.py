@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Self, TypeVar
 
 import redis.asyncio
-from redis.exceptions import NoPermissionError, ResponseError
+from redis.exceptions import ResponseError
 
 from airwave import since as syntax
 from airwave.bus.connection import CONNECT_S, ask, connection_like, disconnect
@@ -89,8 +89,6 @@ class History:
         """
         try:
             await self._go(position.find())
-        except NoPermissionError:
-            raise
         except ResponseError as error:
             raise ResponseError(f"since needs an Airwave server that remembers {template!r}: {error}") from error
 
