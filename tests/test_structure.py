@@ -43,6 +43,7 @@ OUTSIDE = {"asyncio", "socket", "threading", "time", "random", "os", "subprocess
 
 # Where a source file is tested that has no test file of its own name, and why.
 TESTED_BY = {
+    "remember": "test_remember.py: publishing and replaying go together",
     "tuning.py": "test_broker.py: settings that a node follows while it runs",
     "transaction.py": "commands/test_transactions.py: as MULTI, WATCH and EXEC use it",
     "settings": "test_settings.py: one table, read and written through its front door",

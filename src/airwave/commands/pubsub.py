@@ -20,32 +20,34 @@ _BATCH_DELIVERIES_MAX = 4096
 def _publish_remembered(session: Session, requests: list[Argv], first: int) -> int:
     """PUBLISH for pipelines, as long as it is to one channel that is remembered. One reply stands for all of them."""
     broker = session.broker
-    if broker.keyspace.databases[0].alert:
+    memory = broker.memory
+    spelling, channel = requests[first][:2]
+    rule = memory.rule(channel)
+    if rule is None or broker.keyspace.databases[0].alert:
         return 0  # whoever waits for the first of them is served before the second
-    spelling, wanted = requests[first][:2]
-    replies: list[bytes] = []
-    deliveries = 0
+    messages: list[bytes] = []
+    for argv in islice(requests, first, first + BATCH_MAX):
+        if len(argv) != 3 or argv[0] != spelling or argv[1] != channel:
+            break
+        messages.append(argv[2])
+    del messages[max(1, _BATCH_DELIVERIES_MAX // (memory.audience(channel) or 1)) :]
+    if len(messages) < 2:
+        return 0
     try:
-        for name, channel, message in islice(requests, first, first + BATCH_MAX):
-            if name != spelling or channel != wanted or deliveries > _BATCH_DELIVERIES_MAX:
-                break
-            receivers = broker.memory.publish(channel, message)
-            replies.append(resp.integer(receivers))
-            deliveries += receivers
-    except (ValueError, CommandError):  # a wrong number of arguments, or an error that is to be told: one by one
-        pass
-    if replies:
-        session.note_reply(len(replies))
-        session.out.append(b"".join(replies))
-    return len(replies)
+        receivers = memory.publish_many(channel, messages, rule)
+    except CommandError:  # one by one it is told
+        return 0
+    session.note_reply(len(messages))
+    session.out.append(b"".join(map(resp.integer, receivers)))
+    return len(messages)
 
 
 def _publish_batch(session: Session, requests: list[Argv], first: int) -> int:
     """PUBLISH for pipelines: no look-up, checks, clock and counters for each request, only for the batch."""
     memory, pubsub = session.broker.memory, session.broker.pubsub
-    if memory.rules and memory.rule(requests[first][1]) is not None:
-        return _publish_remembered(session, requests, first)
     route_of = pubsub.routes.get
+    if memory.rules and route_of(requests[first][1]) is None and memory.rule(requests[first][1]) is not None:
+        return _publish_remembered(session, requests, first)
     append = session.out.append
     spelling = requests[first][0]  # of PUBLISH, else this would not have been called
     last = first
