@@ -76,6 +76,7 @@ TESTED_BY = {
     "bench/errors.py": "bench/test_command.py: an exception",
     "bench/model.py": "bench/test_report.py: records without behaviour",
     "bench/plans.py": "bench/test_scenarios.py: the scenarios' figures",
+    "bench/quiet.py": "bench/test_run.py: around every measurement",
     "cli/actors.py": "cli/test_demo.py: who plays in the demo",
     "cli/traffic.py": "cli/test_demo.py: what goes on behind the story",
     "cli/stage.py": "cli/test_demo.py: where it is played",

@@ -15,7 +15,7 @@ How it stays out of the way of what it measures:
 
 import select
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import perf_counter_ns
 
@@ -116,7 +116,13 @@ class Crowd:
 
 
 class Publisher:
-    """A connection that publishes a batch and waits for all its replies."""
+    """A connection that publishes a batch and waits for all its replies.
+
+    Attributes:
+        GOOD: how replies begin that are no errors.
+    """
+
+    GOOD: bytes = b":"
 
     def __init__(self, address: Address, reply_bytes: int) -> None:
         self.sock = connect(address)
@@ -137,8 +143,10 @@ class Publisher:
         size = self.sock.recv_into(self._buffer)
         if not size:
             raise BenchError("the server closed a publisher's connection")
+        # An error behind other replies of a batch shows in the size: it is longer than a number.
+        is_error = self._owed_bytes == self._reply_bytes and not self._buffer.startswith(self.GOOD)
         self._owed_bytes -= size
-        if self._owed_bytes < 0 or self._buffer[0] == 0x2D:  # "-": an error
+        if is_error or self._owed_bytes < 0:
             raise BenchError(f"unexpected reply to PUBLISH: {bytes(self._buffer[: min(size, 80)])!r}")
         return not self._owed_bytes
 
@@ -146,24 +154,36 @@ class Publisher:
 class Load:
     """A plan's subscribers and publishers, connected to one server. Close it, or use it as a context manager."""
 
-    def __init__(self, address: Address, plan: Plan) -> None:
+    def __init__(
+        self,
+        address: Address,
+        plan: Plan,
+        subscribers: Sequence[socket.socket] | None = None,
+        publisher: Callable[[Address, int], Publisher] = Publisher,
+    ) -> None:
         """Connect everybody.
+
+        Args:
+            address: where it is published.
+            subscribers: who is subscribed already, in whatever protocol; from now on this load's, which closes them.
+                None: the plan says whom to connect.
+            publisher: connects one, who gets so many bytes of replies to a batch.
 
         Raises:
             BenchError: a connection or a subscription failed.
         """
         self._plan = plan
         self._batches = plan.batches()
-        self._sockets = subscribe_all(address, plan.subscriptions)
+        self._sockets = subscribe_all(address, plan.subscriptions) if subscribers is None else list(subscribers)
         self._crowd = Crowd(self._sockets)
         self._epoll = select.epoll()
         self._publishers: dict[int, Publisher] = {}
         try:
             for _ in range(plan.publishers):
-                publisher = Publisher(address, plan.reply_bytes)
-                self._sockets.append(publisher.sock)
-                self._publishers[publisher.sock.fileno()] = publisher
-                self._epoll.register(publisher.sock, select.EPOLLIN)
+                one = publisher(address, plan.reply_bytes)
+                self._sockets.append(one.sock)
+                self._publishers[one.sock.fileno()] = one
+                self._epoll.register(one.sock, select.EPOLLIN)
         except BaseException:
             self.close()
             raise

@@ -149,10 +149,15 @@ def show(result: Result, console: Console) -> None:
 
 def doubts(result: Result) -> list[str]:
     """Reasons not to trust the result, a line each."""
-    found = []
-    if result.comparisons and result.rounds < 5:
-        found.append("Fewer than 5 rounds: good for a look, not for quoting.")
     samples = [sample for one in result.comparisons for sample in (*one.airwave, *one.redis)]
+    return doubts_of(samples, result.rounds) if result.comparisons else []
+
+
+def doubts_of(samples: Sequence[Sample], rounds: int) -> list[str]:
+    """The same of any samples."""
+    found = []
+    if rounds < 5:
+        found.append("Fewer than 5 rounds: good for a look, not for quoting.")
     shares = [sample.waited_s / sample.seconds for sample in samples if sample.waited_s is not None]
     if shares and max(shares) > NOISE_SHARE_MAX:
         found.append(

@@ -1,19 +1,17 @@
 """The benchmark: both servers side by side, in interleaved rounds."""
 
-import gc
-import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from types import FrameType
 
 from airwave.bench import library, machine
 from airwave.bench.errors import BenchError
 from airwave.bench.model import Check, Sample, Scenario
 from airwave.bench.program import Appendfsync, Argv, Cores, airwave_argv, redis_argv
+from airwave.bench.quiet import quiet, where
 from airwave.bench.report import Checked, Comparison, Result
 from airwave.bench.scenarios import PUBSUB
 from airwave.bench.servers import Server, allow_open_files, running, started
@@ -100,10 +98,10 @@ def run(options: Options, progress: Callable[[str], None]) -> Result:
     if durable and machine.filesystem(folder) in MEMORY_FILESYSTEMS:
         progress(f"{folder} is not on a disk, so syncing costs nothing: name a folder that is with TMPDIR")
     bench = Bench(options, cores, scenarios, checks, progress)
-    with _quiet(cores):
+    with quiet(cores):
         result = Result(
             date=datetime.now(UTC).isoformat(timespec="seconds"),
-            machine=machine.describe(_describe(cores)),
+            machine=machine.describe(where(cores)),
             sides=_sides(bench),
             rounds=options.rounds,
             seconds=options.seconds,
@@ -137,31 +135,6 @@ def select(suite: str | None, only: Sequence[str]) -> tuple[list[Scenario], list
         [scenario for scenario in scenarios if not only or scenario.name in only],
         [check for check in checks if check.name in only or (not only and not check.by_name_only)],
     )
-
-
-@contextmanager
-def _quiet(cores: Cores) -> Iterator[None]:
-    """No pauses of our own while measuring, and SIGTERM cleans up as Ctrl-C does."""
-
-    def interrupted(_: int, __: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupted)
-    gc.collect()
-    gc.freeze()
-    gc.disable()
-    try:
-        cores.pin_load()
-        yield
-    finally:
-        cores.release()
-        gc.enable()
-        gc.unfreeze()
-        signal.signal(signal.SIGTERM, before)
-
-
-def _describe(cores: Cores) -> str:
-    return "not pinned" if cores.load is None else f"server on core {cores.server}, load on core {cores.load}"
 
 
 def _sides(bench: Bench) -> dict[str, str]:
