@@ -14,7 +14,7 @@ What a fenced block is follows from the first line of the fence:
 In shown output `...` stands for any text within a line, and alone on a line for any lines. `make` commands are not run:
 `make_targets` finds them.
 
-Commands see a terminal. The ports 6370 to 6389 stand for free ones, in all blocks, and what would go to the default
+Commands see a terminal. The ports 6370 to 6389 and 8370 to 8389 stand for free ones, in all blocks, and what would go to the default
 port goes to the free one as well.
 """
 
@@ -39,7 +39,7 @@ STOP_S = 20.0
 _FENCE = re.compile(r"^```(\w*)(.*)\n((?:.*\n)*?)```$", re.MULTILINE)
 # With LINES rich takes COLUMNS seriously on a dumb terminal.
 _NOT_PASSED_ON = ("AIRWAVE", "REDISCLI", "LINES")
-_PORT = re.compile(r"\b63[78]\d\b")
+_PORT = re.compile(r"\b[68]3[78]\d\b")
 
 
 @dataclass(frozen=True)
