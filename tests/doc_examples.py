@@ -14,8 +14,8 @@ What a fenced block is follows from the first line of the fence:
 In shown output `...` stands for any text within a line, and alone on a line for any lines. `make` commands are not run:
 `make_targets` finds them.
 
-Commands see a terminal. The ports 6370 to 6389 and 8370 to 8389 stand for free ones, in all blocks, and what would go to the default
-port goes to the free one as well.
+Commands see a terminal. The ports 6370 to 6389 and 8370 to 8389 stand for free ones, in all blocks, and what would go
+to the default port goes to the free one as well.
 """
 
 import os
