@@ -15,7 +15,7 @@ import msgspec
 
 from airwave.pubsub import Current
 from airwave.streams import ids as entry_ids
-from airwave.web.frames import text_frame
+from airwave.web.frames import header_size, text_frame
 
 Frame = Callable[[bytes], bytes]
 _encode = msgspec.json.encode
@@ -114,7 +114,7 @@ class WsFormat:
 
     def is_message(self, frame: bytes) -> bool:
         """Whether a frame may be dropped."""
-        return b'{"channel' in frame[:20]
+        return frame.startswith(b'{"channel":', header_size(frame))
 
 
 BrowserFormat = SseFormat | WsFormat

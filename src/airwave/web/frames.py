@@ -32,6 +32,11 @@ def text_frame(payload: bytes) -> bytes:
     return (_MEDIUM(0x80 | TEXT, 126, size) if size < 65536 else _LONG(0x80 | TEXT, 127, size)) + payload
 
 
+def header_size(frame: bytes) -> int:
+    """Where the payload of one of our frames begins."""
+    return 10 if frame[1] == 127 else 4 if frame[1] == 126 else 2
+
+
 def control_frame(opcode: int, payload: bytes = b"") -> bytes:
     """A ping, pong or close."""
     return bytes([0x80 | opcode, len(payload)]) + payload
@@ -39,7 +44,7 @@ def control_frame(opcode: int, payload: bytes = b"") -> bytes:
 
 def close_frame(code: int, reason: str = "") -> bytes:
     """A close with a code and a reason of at most 123 bytes."""
-    return control_frame(CLOSE, code.to_bytes(2) + reason.encode()[:123])
+    return control_frame(CLOSE, code.to_bytes(2) + reason.encode()[:123].decode(errors="ignore").encode())
 
 
 class Message(NamedTuple):

@@ -34,7 +34,7 @@ def foreign_origin(request: web.Request) -> str:
     scheme, _, place = origin.lower().partition("://")
     host = request.headers.get("Host", "").lower()
     port = _DEFAULT_PORTS.get(scheme, "")
-    return "" if place and place.removesuffix(f":{port}") == host.removesuffix(f":{port}") else origin.lower()
+    return "" if place and place.removesuffix(f":{port}") == host.removesuffix(f":{port}") else origin.lower() or "null"
 
 
 def _host_name(host: str) -> str:
