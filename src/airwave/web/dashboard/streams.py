@@ -82,6 +82,7 @@ async def listing(request: web.Request) -> web.Response:
         "lag": Order(_lag),
         "pending": Order(_pending),
         "dead": Order(lambda stream: _dead_length(broker, stream.key)),
+        "waiting": Order(lambda stream: _lag(stream) + _pending(stream) + _dead_length(broker, stream.key)),
     }
     query = query_of(request, orders, "name")
     present = [value for value in values.values() if type(value) is Stream]

@@ -47,7 +47,7 @@ export function chart({ label, lines, show, small = false, least = 0 }) {
     area: s(`path.area.${kind || "main"}`, {}),
     line: s(`path.line.${kind || "main"}`, {}),
   }));
-  const grid = small ? [] : [0, 0.5, 1].map((share) => s("line.grid", rule(share)));
+  const grid = small ? [] : [0, 0.5, 1].map((share) => s("line.rule", rule(share)));
   const cursor = s("line.cursor", { y1: 0, y2: height, x1: -10, x2: -10 });
   const svg = s(
     "svg.plot",

@@ -17,6 +17,9 @@ export function short(value) {
   return fine.format(value);
 }
 
+/** A rate per second: 0, 0.4, 12.3, 1,234. */
+export const rate = (value) => (value && value < 99.95 ? fine.format(value) : short(Math.round(value || 0)));
+
 /** Bytes with a unit. */
 export function bytes(value) {
   if (value === null || value === undefined) return "–";
@@ -35,7 +38,7 @@ export function duration(ms) {
   if (ms === null || ms === undefined || ms < 0) return "–";
   if (ms < 10 && ms % 1) return `${fine.format(ms)} ms`;
   if (ms < 1000) return `${plain.format(ms)} ms`;
-  if (ms < 60e3) return `${ms < 10e3 ? fine.format(ms / 1e3) : plain.format(ms / 1e3)} s`;
+  if (ms < 60e3) return `${ms < 10e3 && ms % 1e3 ? fine.format(ms / 1e3) : plain.format(ms / 1e3)} s`;
   if (ms < 3600e3) return `${plain.format(Math.floor(ms / 60e3))} min`;
   if (ms < 86400e3) return `${plain.format(Math.floor(ms / 3600e3))} h`;
   return `${plain.format(Math.floor(ms / 86400e3))} d`;
@@ -63,7 +66,11 @@ export function when(ms, fraction = false) {
 }
 
 /** How long ago. */
-export const ago = (ms, now = Date.now()) => (ms ? `${duration(Math.max(0, now - ms))} ago` : "–");
+export function ago(ms, now = Date.now()) {
+  if (!ms) return "–";
+  const passed = Math.max(0, now - ms);
+  return passed < 2000 ? "now" : `${duration(Math.floor(passed / 1000) * 1000)} ago`;
+}
 
 /** The time in an entry's ID, or null if it does not look like one. */
 export function idTime(id) {

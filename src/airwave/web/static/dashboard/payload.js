@@ -82,7 +82,7 @@ export function block(value, asJson = true) {
     body = h("pre.payload", {}, json === null ? text || h("span.faint", {}, "(empty)") : coloured(json));
   }
   const notes = [];
-  if (text === undefined) notes.push(`${bytes(value.size)}, not UTF-8`);
+  if (text === undefined) notes.push(`${bytes(value.size)}, not text`);
   if (value.cut) notes.push(`the first ${bytes(value.shown)} of ${bytes(value.size)}`);
   return h("div.value", {}, body, notes.length ? h("p.note", {}, notes.join("; ")) : null);
 }

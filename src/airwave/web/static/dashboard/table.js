@@ -2,8 +2,7 @@
 // so that a reload, a bookmark and the back button work. Rows are kept by key: what has not changed is not touched, so
 // that focus and selections stay.
 
-import { h, put, setText } from "./dom.js";
-import { hint } from "./dom.js";
+import { h, hint, put, setText } from "./dom.js";
 import { count } from "./format.js";
 import { query, replaceQuery } from "./route.js";
 
@@ -69,11 +68,14 @@ export function table(options) {
     });
   }
 
+  /** A heading; over numbers, which stand at the right, the label stands at the right of all else. */
   function head(column) {
-    const right = column.number ? ".number" : "";
-    if (!column.key) return { column, cell: h(`th${right}`, { scope: "col" }, column.label || h("span.unseen", {}, "Actions"), column.hint ? hint(column.hint, column.label) : null) };
-    const button = h("button.sort", { type: "button" }, column.label, h("span.arrow", { "aria-hidden": "true" }));
-    const cell = h(`th${right}`, { scope: "col", "aria-sort": "none" }, button, column.hint ? hint(column.hint, column.label) : null);
+    const about = column.hint ? hint(column.hint, column.label) : null;
+    const inside = (label) => (column.number ? [about, label] : [label, about]);
+    if (!column.key) return { column, cell: h(column.number ? "th.number" : "th", { scope: "col" }, inside(column.label || h("span.unseen", {}, "Actions"))) };
+    const arrow = h("span.arrow", { "aria-hidden": "true" });
+    const button = h("button.sort", { type: "button" }, column.number ? [arrow, column.label] : [column.label, arrow]);
+    const cell = h(column.number ? "th.number" : "th", { scope: "col", "aria-sort": "none" }, inside(button));
     button.addEventListener("click", () => {
       const again = state.sort === column.key;
       change({ sort: column.key, desc: again ? !state.desc : column.number || column.first === "desc", offset: 0 });
@@ -161,7 +163,7 @@ export function table(options) {
     grid.hidden = !some;
     if (!some) put(nothing, empty({ q: state.q }));
     const last = state.offset + rows.length;
-    setText(sum, some ? (total > rows.length ? `${count(state.offset + 1)}–${count(last)} of ${count(total)}` : count(total)) : "");
+    setText(sum, some ? (total > rows.length ? `${count(state.offset + 1)}–${count(last)} of ${count(total)}` : `${count(total)} in all`) : "");
     pager.hidden = total <= PAGE;
     previous.disabled = state.offset === 0;
     next.disabled = last >= total;

@@ -3,7 +3,7 @@
 import { get, post } from "../api.js";
 import { toast } from "../dialog.js";
 import { h, hint, icon, put, setText } from "../dom.js";
-import { ago, bytes, clock, count, duration, idTime, many, short, when } from "../format.js";
+import { ago, bytes, clock, count, duration, idTime, many, rate, when } from "../format.js";
 import { live } from "../live.js";
 import { block, coloured, pretty, pushed } from "../payload.js";
 
@@ -51,7 +51,7 @@ export function channelPage({ me, path }) {
 
   const people = h("section.panel", { "aria-labelledby": "people-title" });
   const history = h("section.panel", { hidden: true, "aria-labelledby": "history-title" });
-  side.append(people, history);
+  side.append(history, people);
 
   async function details() {
     try {
@@ -76,7 +76,7 @@ export function channelPage({ me, path }) {
 
   function paintFacts(found) {
     const words = [many(found.total, "subscriber")];
-    if (found.rate !== undefined && found.rate !== null) words.push(`${short(found.rate)} messages/s`);
+    if (found.rate !== undefined && found.rate !== null) words.push(`${rate(found.rate)} messages/s`);
     if (found.history && found.history.remembered) words.push("remembered");
     setText(facts, words.join(" · "));
   }

@@ -2,7 +2,7 @@
 
 import { get } from "../api.js";
 import { h } from "../dom.js";
-import { ago, count, short } from "../format.js";
+import { ago, count, rate } from "../format.js";
 import { inline } from "../payload.js";
 import { go, query, replaceQuery } from "../route.js";
 import { table } from "../table.js";
@@ -69,7 +69,7 @@ function options(kind) {
   };
   const subscribers = { key: "subscribers", label: "Subscribers", number: true, cell: (row) => count(row.subscribers) };
   const traffic = [
-    { key: "rate", label: "Messages/s", number: true, hint: "Published on this channel per second, measured while somebody looks at this page.", cell: (row) => ({ text: row.rate ? short(row.rate) : "0", class: row.rate ? "" : "faint" }) },
+    { key: "rate", label: "Messages/s", number: true, hint: "Published on this channel per second, measured while somebody looks at this page.", cell: (row) => ({ text: rate(row.rate), class: row.rate ? "" : "faint" }) },
     { key: "last", label: "Last", number: true, hint: "When a message came; only those that came while somebody looked at this page are known.", cell: (row) => ({ text: row.last_at ? ago(row.last_at) : "–", class: "faint" }) },
     { label: "Last message", cell: (row) => ({ text: row.last ? inline(row.last) : "", class: "clip mono" }) },
   ];

@@ -23,6 +23,7 @@ export function entriesPart({ me, key, isDead, changed }) {
   const fresh = h("button.fresh", { type: "button", hidden: true, onclick: () => restart("") }, "There are newer entries: show them");
   const previous = h("button", { type: "button", disabled: true, onclick: () => load(trail.pop(), true) }, "Previous");
   const next = h("button", { type: "button", disabled: true }, "Next");
+  const pages = h("nav.pager", { "aria-label": "Pages", hidden: true }, previous, next);
   const form = h(
     "form.toolbar",
     {},
@@ -32,7 +33,7 @@ export function entriesPart({ me, key, isDead, changed }) {
     h("button", { type: "submit" }, "Go"),
     h("span.faint.help", { id: "from-help" }, "1700000000000-0, 2026-01-31 14:00, 14:00 or -10m"),
   );
-  const element = h("div", {}, form, trouble, fresh, list, nothing, h("nav.pager", { "aria-label": "Pages" }, previous, next));
+  const element = h("div", {}, form, trouble, fresh, list, nothing, pages);
   let at = state.from;
 
   form.addEventListener("submit", (event) => {
@@ -52,7 +53,7 @@ export function entriesPart({ me, key, isDead, changed }) {
   async function load(start) {
     let found;
     try {
-      found = await get("/api/stream/entries", { name: key, from: start, order: state.order, count: PAGE, offset_min: -new Date().getTimezoneOffset() });
+      found = await get("/api/stream/entries", { name: key, from: position(start), order: state.order, count: PAGE });
     } catch (error) {
       setText(trouble, error.message);
       trouble.hidden = false;
@@ -66,6 +67,7 @@ export function entriesPart({ me, key, isDead, changed }) {
     if (!found.entries.length) put(nothing, start ? [h("h2", {}, "Nothing from there on"), h("p", {}, "Try another time, or the other order.")] : [h("h2", {}, "The stream is empty"), h("p", {}, "Its entries were deleted or trimmed; groups and IDs are kept.")]);
     previous.disabled = trail.length === 0;
     next.disabled = found.next === null;
+    pages.hidden = !trail.length && found.next === null;
     next.onclick = () => {
       trail.push(start);
       load(found.next);
@@ -76,7 +78,7 @@ export function entriesPart({ me, key, isDead, changed }) {
 
   function item(entry) {
     const time = idTime(entry.id);
-    const summary = entry.fields.map(([name, value]) => `${inline(name)}: ${inline(value)}`).join("  ");
+    const summary = entry.fields.map(([name, value]) => [h("b", {}, inline(name)), ` ${inline(value).slice(0, value.text === undefined ? 66 : 300)}  `]);
     const inside = h("div.inside");
     const box = h("details", {}, h("summary", {}, h("span.mono.id", {}, entry.id), h("time.faint", {}, time ? when(time, true) : ""), h("span.clip.mono", {}, summary)), inside);
     box.addEventListener("toggle", () => box.open && !inside.childElementCount && put(inside, full(entry)));
@@ -125,6 +127,21 @@ export function entriesPart({ me, key, isDead, changed }) {
       if (shownFirst && !list.querySelector("details[open]") && !window.getSelection().toString() && !list.contains(document.activeElement)) load("");
     },
   };
+}
+
+const AGO_MS = { s: 1e3, m: 60e3, h: 3600e3, d: 86400e3 };
+
+/** What somebody wrote, as the API wants it: an ID, or a time in ms. Times are those of this browser. */
+export function position(text) {
+  if (!text || /^\(?\d{1,20}-\d{1,20}$/.test(text) || /^\d{12,20}$/.test(text)) return text;
+  const ago = /^-?(\d+(?:\.\d+)?)\s*([smhd])$/.exec(text);
+  if (ago) return String(Math.round(Date.now() - Number(ago[1]) * AGO_MS[ago[2]]));
+  const today = /^\d{1,2}:\d{2}(:\d{2})?$/.test(text);
+  const date = new Date();
+  const day = `${date.getFullYear()}-${String(date.getMonth() + 1).padStart(2, "0")}-${String(date.getDate()).padStart(2, "0")}`;
+  const at = Date.parse(today ? `${day}T${text.padStart(text.length + (text.indexOf(":") === 1 ? 1 : 0), "0")}` : text.replace(" ", "T"));
+  if (Number.isNaN(at) || at < 0) throw new Error(`“${text}” is no ID and no time. Write 1700000000000-0, 2026-01-31 14:00, 14:00 or -10m.`);
+  return String(at);
 }
 
 /** The fields of an entry, one below the other. */

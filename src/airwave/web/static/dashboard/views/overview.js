@@ -3,13 +3,15 @@
 import { get } from "../api.js";
 import { chart } from "../chart.js";
 import { h, hint, put, setText } from "../dom.js";
-import { bytes, count, duration, many, percent, short } from "../format.js";
+import { bytes, count, duration, many, percent, rate, short } from "../format.js";
 import { live } from "../live.js";
+import { LAG, PENDING } from "./streams.js";
 
 const CHANNEL = "__airwave__:overview";
 const KEPT = 300;
+const STREAMS_MS = 5000;
 
-const perSecond = (value) => `${short(value)}/s`;
+const perSecond = (value) => `${rate(value)}/s`;
 
 const TILES = [
   { key: "clients", label: "Clients", show: count, href: "#/clients", hint: "Connections that are open now: programs that publish, subscribe, or read and write streams." },
@@ -62,14 +64,15 @@ export function overviewPage() {
     h("section.tiles", { "aria-label": "Figures" }, tiles.map((tile) => tile.element)),
   );
   const starters = h("div");
-  element.append(starters);
+  const waiting = h("section.panel.waiting", { hidden: true, "aria-labelledby": "waiting-title" });
+  element.append(waiting, starters);
 
   function draw() {
     const last = samples[samples.length - 1];
     if (!last) return;
     element.classList.remove("loading");
-    setText(delivered, short(last.delivered));
-    setText(published, short(last.published));
+    setText(delivered, short(Math.round(last.delivered)));
+    setText(published, short(Math.round(last.published)));
     messages.draw(samples, last.at);
     for (const tile of tiles) tile.draw(samples, last);
     if (facts) setText(about, aboutText(facts, last));
@@ -92,6 +95,19 @@ export function overviewPage() {
     first = false;
   }
 
+  let timer = 0;
+  async function look() {
+    try {
+      const { rows } = await get("/api/streams", { sort: "waiting", desc: 1, limit: 5 });
+      const late = rows.filter((row) => row.lag || row.pending || row.dead);
+      waiting.hidden = !late.length;
+      put(waiting, streamsWaiting(late));
+    } catch {
+      // The banner tells when the server is away.
+    }
+    timer = setTimeout(() => (document.hidden ? document.addEventListener("visibilitychange", look, { once: true }) : look()), STREAMS_MS);
+  }
+
   const leave = live.subscribe({ channel: CHANNEL }, (push) => {
     const sample = JSON.parse(push.data);
     const last = samples[samples.length - 1];
@@ -106,11 +122,14 @@ export function overviewPage() {
   const returned = () => !document.hidden && draw();
   document.addEventListener("visibilitychange", returned);
   load();
+  look();
   return {
     title: "Overview",
     element,
     stop() {
       leave();
+      clearTimeout(timer);
+      document.removeEventListener("visibilitychange", look);
       document.removeEventListener("visibilitychange", returned);
     },
   };
@@ -144,6 +163,28 @@ function attention(last) {
   if (last.cpu > 0.9) notes.push(`The server uses ${percent(last.cpu)} of its core: it can hardly do more.`);
   if (last.refused) notes.push("Writes are refused: the database cannot be written. The server's log says why.");
   return notes;
+}
+
+function streamsWaiting(rows) {
+  const head = (label, words) => h("th.number", { scope: "col" }, hint(words, label), label);
+  const line = (row) =>
+    h(
+      "tr",
+      {},
+      h("th", { scope: "row" }, h("a.name", { href: `#/stream/${row.key}/groups` }, row.name)),
+      h("td.number", { dataset: { label: "Lag" } }, count(row.lag)),
+      h("td.number", { dataset: { label: "Pending" } }, count(row.pending)),
+      h("td.number", { dataset: { label: "Dead letters" } }, row.dead ? h("a.bad", { href: `#/stream/${row.dead_key}` }, count(row.dead)) : h("span.faint", {}, "–")),
+    );
+  return [
+    h("h2", { id: "waiting-title" }, "Streams with work waiting"),
+    h(
+      "table.grid",
+      {},
+      h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Stream"), head("Lag", LAG), head("Pending", PENDING), h("th.number", { scope: "col" }, "Dead letters"))),
+      h("tbody", {}, rows.map(line)),
+    ),
+  ];
 }
 
 function beginners(facts) {

@@ -19,7 +19,7 @@ export function pendingPart({ me, key, group }) {
     "table.grid",
     {},
     h("caption.unseen", {}, `Pending entries of ${name}`),
-    h("thead", {}, h("tr", {}, me.can_change ? h("th.check", { scope: "col" }, all) : null, h("th", { scope: "col" }, "Entry"), h("th", { scope: "col" }, "Consumer"), h("th.number", { scope: "col" }, "Idle"), h("th.number", { scope: "col" }, "Deliveries", hint("How often it was given to somebody. More than one means that the first who had it died, or failed.", "a delivery")), h("th", { scope: "col" }, h("span.unseen", {}, "Actions")))),
+    h("thead", {}, h("tr", {}, me.can_change ? h("th.check", { scope: "col" }, all) : null, h("th", { scope: "col" }, "Entry"), h("th", { scope: "col" }, "Consumer"), h("th.number", { scope: "col" }, "Idle"), h("th.number", { scope: "col" }, hint("How often it was given to somebody. More than one means that the first who had it died, or failed.", "a delivery"), "Deliveries"), h("th", { scope: "col" }, h("span.unseen", {}, "Actions")))),
     body,
   );
   const nothing = h("div.empty", { hidden: true }, h("h2", {}, "Nothing is pending"), h("p", {}, "All that was delivered has been acknowledged."));
@@ -29,18 +29,19 @@ export function pendingPart({ me, key, group }) {
   const ack = h("button", { type: "button", disabled: true, onclick: ackChosen }, "Acknowledge…");
   const next = h("button", { type: "button", disabled: true }, "Next");
   const first = h("button", { type: "button", disabled: true, onclick: () => load("") }, "First page");
+  const pages = h("nav.pager", { "aria-label": "Pages", hidden: true }, first, next);
   let start = "";
   let known = [];
 
   const element = h(
-    "div",
+    "div.pending",
     {},
     h("div.head.small", {}, h("a.backlink", { href: `#/stream/${key}/groups` }, icon("back"), "Groups"), h("h2.name", {}, `Pending in ${name}`)),
     h("div.toolbar", {}, consumer, idle, again, me.can_change ? [claim, ack] : null, sum),
     trouble,
     h("div.scroll", {}, grid),
     nothing,
-    h("nav.pager", { "aria-label": "Pages" }, first, next),
+    pages,
   );
 
   consumer.addEventListener("change", () => load(""));
@@ -76,6 +77,7 @@ export function pendingPart({ me, key, group }) {
     grid.hidden = !found.pending.length;
     nothing.hidden = found.pending.length > 0;
     first.disabled = !from;
+    pages.hidden = !from && found.next === null;
     next.disabled = found.next === null;
     next.onclick = () => load(found.next);
     choosing();

@@ -50,6 +50,6 @@ function entry(row) {
     "div.setting",
     {},
     h("dt", {}, h("code", {}, row.name), row.changed ? h("span.tag", {}, "changed") : null, row.mutable ? h("span.tag.plain", {}, "at run time") : null),
-    h("dd", {}, h("p.mono.now", {}, value), h("p", {}, row.doc), row.changed ? h("p.faint", {}, "Default: ", row.default === "" ? "(empty)" : h("code", {}, row.default)) : null),
+    h("dd", {}, h("p.mono.now", {}, value), h("p", {}, row.doc.split("`").map((part, index) => (index % 2 ? h("code", {}, part) : part))), row.changed ? h("p.faint", {}, "Default: ", row.default === "" ? "(empty)" : h("code", {}, row.default)) : null),
   );
 }

@@ -2,7 +2,7 @@
 
 import { get } from "../api.js";
 import { h, hint, icon, put, setText } from "../dom.js";
-import { bytes, count, duration, idTime, many, short, when } from "../format.js";
+import { bytes, count, duration, idTime, many, rate, when } from "../format.js";
 import { deadBar } from "./dead.js";
 import { entriesPart } from "./entries.js";
 import { pendingPart } from "./pending.js";
@@ -64,7 +64,7 @@ export function streamPage({ me, path }) {
     put(
       facts,
       fact("Entries", count(found.length)),
-      fact("Added/s", short(found.rate)),
+      fact("Added/s", rate(found.rate)),
       fact("In memory", bytes(found.memory)),
       found.disk ? fact("On disk only", bytes(found.disk)) : null,
       found.last_id && idTime(found.last_id) ? fact("Last entry", when(idTime(found.last_id))) : null,
@@ -137,7 +137,7 @@ function card(key, group) {
             "table.grid",
             {},
             h("caption.unseen", {}, `Consumers of ${group.name}`),
-            h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Consumer"), h("th.number", { scope: "col" }, "Pending"), h("th.number", { scope: "col" }, "Idle", hint("Since it last asked for entries, or for anything else of the group. One that has pending entries and is idle for long is probably dead.", "idle")), h("th.number", { scope: "col" }, "Last got an entry"))),
+            h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Consumer"), h("th.number", { scope: "col" }, "Pending"), h("th.number", { scope: "col" }, hint("Since it last asked for entries, or for anything else of the group. One that has pending entries and is idle for long is probably dead.", "idle"), "Idle"), h("th.number", { scope: "col" }, "Last got an entry"))),
             h("tbody", {}, group.consumers.map((each) => consumer(key, group, each))),
           ),
         )

@@ -2,7 +2,7 @@
 
 import { get } from "../api.js";
 import { h } from "../dom.js";
-import { bytes, count, short } from "../format.js";
+import { bytes, count, rate } from "../format.js";
 import { table } from "../table.js";
 
 export const LAG = "Entries that were added and not yet given to anybody in the group. It should return to 0; if it only grows, the group has too few workers.";
@@ -16,7 +16,7 @@ export function streamsPage() {
     columns: [
       { key: "name", label: "Stream", cell: (row) => ({ text: row.name, href: `#/stream/${row.key}`, class: "name" }) },
       { key: "length", label: "Entries", number: true, cell: (row) => count(row.length) },
-      { key: "rate", label: "Added/s", number: true, cell: (row) => ({ text: row.rate ? short(row.rate) : "0", class: row.rate ? "" : "faint" }) },
+      { key: "rate", label: "Added/s", number: true, cell: (row) => ({ text: rate(row.rate), class: row.rate ? "" : "faint" }) },
       { key: "memory", label: "Memory", number: true, cell: (row) => bytes(row.memory) },
       { key: "disk", label: "On disk only", number: true, hint: "Entries that are not in memory now; they are read when somebody asks for them. See the setting stream-memory.", cell: (row) => ({ text: row.disk ? bytes(row.disk) : "–", class: row.disk ? "" : "faint" }) },
       { key: "groups", label: "Groups", number: true, cell: (row) => count(row.groups) },
