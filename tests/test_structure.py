@@ -83,6 +83,7 @@ TESTED_BY = {
     "cli/story.py": "cli/test_demo.py: what is played",
     "cli/child.py": "cli/test_demo.py: the demo's server process",
     "cli/subscription.py": "cli/test_sub.py: the loop of `airwave sub`",
+    "cli/history.py": "cli/test_sub.py: what `airwave sub --since` has missed",
     "cli/reports.py": "cli/test_sub.py: what is said about connections, with `airwave tail`",
     "cli/workers.py": "cli/test_demo.py: who plays on the stream",
     "cli/output.py": "cli/test_sub.py: how messages are printed",

@@ -5,11 +5,12 @@ import os
 import re
 import signal
 import sys
+import threading
 from datetime import UTC, datetime
 
 import pytest
 
-from .conftest import Process, airwave, start_airwave, wait_for
+from .conftest import Process, airwave, client, start_airwave, wait_for
 
 
 def subscribed(process):
@@ -179,3 +180,213 @@ def test_a_quiet_server_is_pinged_and_not_left(server, url):
         wait_for(lambda: pings() > before + 2, "PING while nothing is published")
         server.client.publish("news", "still here")
         assert sub.line() == "news\tstill here"
+
+
+# --- since ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def remembering(make_server):
+    return make_server("--remember", "news*", "--remember", "short maxlen 3", kind="airwave")
+
+
+def lines(process, count):
+    return [process.line().partition("\t")[2] for _ in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("since", "expected"), [("0", 5), ("-2", 2), ("-0", 0), ("1h", 5), ("2020-01-01", 5), ("ID", 3), ("$", 0)]
+)
+def test_where_it_begins(remembering, since, expected):
+    for number in range(5):
+        remembering.client.publish("news", number)
+    ids = [entry_id.decode() for entry_id, _ in remembering.client.xrange("news")]
+    since = ids[1] if since == "ID" else since
+    with subscribed(start_airwave("sub", "--since", since, "news", "--url", remembering.url)) as sub:
+        if since in ("1h", "2020-01-01"):
+            assert "does not reach back far enough" in sub.note()  # the server is younger
+        remembering.client.publish("news", 5)
+        assert lines(sub, expected + 1) == [str(number) for number in range(5 - expected, 6)]
+        sub.interrupt()
+        assert sub.wait() == 0
+        assert sub.note() is None
+
+
+def test_json_has_the_id_of_what_is_remembered(remembering):
+    with (
+        subscribed(start_airwave("sub", "--json", "news", "other", "--url", remembering.url)) as plain,
+        subscribed(start_airwave("sub", "--json", "--since", "-0", "news", "--url", remembering.url)) as since,
+    ):
+        remembering.client.publish("other", "x")
+        remembering.client.publish("news", "x")
+        [(entry_id, _)] = remembering.client.xrange("news")
+        assert "id" not in json.loads(plain.line())
+        told = [json.loads(each.line()) for each in (plain, since)]
+        assert [list(each) for each in told] == [["channel", "pattern", "data", "id", "time"]] * 2
+        assert [each["id"].encode() for each in told] == [entry_id] * 2
+
+
+def test_a_message_that_several_patterns_match_comes_once(remembering):
+    remembering.client.publish("news", "past")
+    command = ["sub", "--json", "--since", "0", "--pattern", "n*", "x*", "news*", "--url", remembering.url]
+    with subscribed(start_airwave(*command)) as sub:
+        remembering.client.publish("news", "live")
+        remembering.client.publish("news", "last")
+        told = [json.loads(sub.line()) for _ in range(3)]
+        assert [(each["data"], each["pattern"]) for each in told] == [("past", "n*"), ("live", "n*"), ("last", "n*")]
+
+
+class Publisher:
+    """Publishes numbers as fast as it can, until it is told to stop."""
+
+    def __init__(self, server, *channels):
+        self.count = 0
+        self._server, self._channels = server, channels
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self):
+        with client(self._server.port) as own:
+            while not self._stop.is_set():
+                pipeline = own.pipeline(transaction=False)
+                for _ in range(10):
+                    pipeline.publish(self._channels[self.count % len(self._channels)], self.count)
+                    self.count += 1
+                pipeline.execute()
+
+    def stop(self):
+        self._stop.set()
+        self._thread.join()
+        return self.count
+
+
+@pytest.mark.parametrize("names", [["news1", "news2"], ["--pattern", "news*"]])
+@pytest.mark.slow
+def test_a_publisher_at_full_speed_and_connections_that_break(remembering, names):
+    publisher = Publisher(remembering, "news1", "news2")
+    try:
+        wait_for(lambda: publisher.count > 2000, "messages of the past")
+        with subscribed(start_airwave("sub", "--since", "0", *names, "--url", f"{remembering.url}/3")) as sub:
+            seen = [int(number) for number in lines(sub, 2500)]
+            for _ in range(2):
+                wait_for(lambda: remembering.client.client_kill_filter(_type="pubsub"), "the connection")
+                assert "lost" in sub.note()
+                assert sub.note() == f"Reconnected to {remembering.url}/3: going on where it was"
+            count = publisher.stop()
+            seen += [int(number) for number in lines(sub, count - len(seen))]
+            assert seen == list(range(count))
+            sub.interrupt()
+            assert sub.wait() == 0
+            assert sub.line() is None
+    finally:
+        publisher.stop()
+
+
+@pytest.mark.slow
+def test_a_durable_server_that_is_killed_and_comes_back(make_server):
+    server = make_server("--remember", "news*", "--appendonly", "yes", kind="airwave")
+    with subscribed(start_airwave("sub", "--since", "-0", "--pattern", "news:*", "--url", server.url)) as sub:
+        server.client.publish("news:1", "one")
+        assert lines(sub, 1) == ["one"]
+        sub.popen.send_signal(signal.SIGSTOP)
+        server.client.publish("news:1", "two")
+        server.signal(signal.SIGKILL)
+        server.stop()
+        server.start()
+        server.client.publish("news:2", "three")
+        sub.popen.send_signal(signal.SIGCONT)
+        assert lines(sub, 2) == ["two", "three"]
+        assert "lost" in sub.note()
+        assert "going on where it was" in sub.note()
+        sub.interrupt()
+        assert sub.note() is None
+
+
+@pytest.mark.slow
+def test_history_that_does_not_reach_back_is_told_once(remembering):
+    def cut_and_publish(*numbers):
+        sub.popen.send_signal(signal.SIGSTOP)
+        wait_for(lambda: remembering.client.client_kill_filter(_type="pubsub"), "the connection")
+        for number in numbers:
+            remembering.client.publish("short", number)
+        sub.popen.send_signal(signal.SIGCONT)
+
+    with subscribed(start_airwave("sub", "--since", "0", "short", "--url", remembering.url)) as sub:
+        remembering.client.publish("short", 0)
+        assert lines(sub, 1) == ["0"]
+        cut_and_publish(1, 2, 3)
+        assert lines(sub, 3) == ["1", "2", "3"]
+        cut_and_publish(4, 5, 6, 7)
+        assert lines(sub, 3) == ["5", "6", "7"]
+        cut_and_publish(8)
+        assert lines(sub, 1) == ["8"]
+        sub.interrupt()
+        assert sub.wait() == 0
+        notes = []
+        while (note := sub.note()) is not None:
+            notes.append(note)
+        assert [note.partition(" ")[0] for note in notes] == [
+            *("Connection", "Reconnected"),
+            *("Connection", "Reconnected", "Messages"),
+            *("Connection", "Reconnected"),
+        ]
+
+
+@pytest.mark.slow
+def test_what_the_server_dropped_is_replayed(make_server):
+    limit = ("--client-output-buffer-limit", "pubsub", "4mb", "0", "0")
+    options = (*limit, "--slow-subscriber-policy", "drop-oldest", "--remember", "news")
+    server = make_server(*options, kind="airwave")
+    with subscribed(start_airwave("sub", "--since", "-0", "news", "--url", server.url)) as sub:
+        sub.popen.send_signal(signal.SIGSTOP)
+        for number in range(100):
+            server.client.publish("news", b"%03d" % number + bytes(1 << 18))
+        assert server.client.info("stats")["dropped_messages"]
+        sub.popen.send_signal(signal.SIGCONT)
+        assert [line[:3] for line in lines(sub, 100)] == [f"{number:03}" for number in range(100)]
+        sub.interrupt()
+        assert sub.wait() == 0
+        assert sub.note() is None
+
+
+@pytest.mark.slow
+def test_channels_that_no_rule_is_for_may_lose_messages(remembering):
+    with subscribed(start_airwave("sub", "--since", "-0", "-p", "*", "--url", remembering.url)) as sub:
+        remembering.client.publish("other", 1)
+        assert lines(sub, 1) == ["1"]
+        remembering.client.client_kill_filter(_type="pubsub")
+        assert "lost" in sub.note()
+        assert sub.note().endswith(
+            "going on where it was; messages of channels that are not remembered may have been missed"
+        )
+
+
+@pytest.mark.slow
+def test_it_ends_when_nothing_is_remembered(server, remembering):
+    for each, why in (server, "REPLAY"), (remembering, "channel 'other' is not remembered"):
+        done = airwave("sub", "--since", "10m", "other", "--url", each.url)
+        assert done.returncode == 1
+        assert done.stderr.startswith("airwave: --since needs an Airwave server that remembers the channel: ")
+        assert why in done.stderr
+        assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("since", ["ten", "-10001", ""])
+def test_a_since_that_makes_no_sense(since):
+    done = airwave("sub", "--since", since, "news")
+    assert done.returncode == 2
+    assert done.stderr.startswith("airwave: --since")
+
+
+@pytest.mark.slow
+def test_who_it_is_may_be_told(server, remembering):
+    for each in server, remembering:
+        with subscribed(start_airwave("sub", "--name", "ada", "news", "--url", each.url)):
+            assert [one["name"] for one in each.client.client_list(_type="pubsub")] == ["ada"]
+    with subscribed(start_airwave("sub", "--name", "ada", "--since", "0", "news", "--url", remembering.url)):
+        [presence] = remembering.client.execute_command("PUBSUB", "SUBSCRIBERS", "news")
+        assert dict(presence)[b"name"] == b"ada"
+    done = airwave("sub", "--name", "a b", "news", "--url", server.url)
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
