@@ -134,6 +134,18 @@ def test_a_collector_that_comes_at_any_time(url: str) -> None:
         wait_for(lambda: len(client.client_list()) == 1, "the others to be gone")
 
 
+def test_nothing_is_done_any_more_while_modules_are_taken_apart(
+    engine: airwave.Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called: list[bool] = []
+    with opened(engine.url) as node:
+        pass
+    monkeypatch.setattr(type(node), "_is_finalizing", lambda _: True)
+    node.post(lambda: called.append(True))
+    assert not called
+    assert not node.posted
+
+
 def test_a_fault_of_what_was_posted_is_logged_and_harms_nobody(
     engine: airwave.Engine, caplog: pytest.LogCaptureFixture
 ) -> None:

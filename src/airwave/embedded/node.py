@@ -15,6 +15,7 @@ a handler of the log) would wait for itself for ever: it is refused. For that al
 import contextlib
 import ctypes
 import heapq
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -79,6 +80,8 @@ class LocalNode:
     Raises:
         EmbeddedError: the data cannot be used.
     """
+
+    _is_finalizing = staticmethod(sys.is_finalizing)
 
     def __init__(
         self,
@@ -219,6 +222,8 @@ class LocalNode:
 
     def post(self, function: Callable[[], None]) -> None:
         """Have a function called with the lock held: now, or by who holds it. From any thread, at any time."""
+        if self._is_finalizing():  # modules are being taken apart, so that nothing can be done any more, nor need be
+            return
         self.posted.append(function)
         self.run_posted()
 
