@@ -7,7 +7,8 @@ import pytest
 from memory import Node
 
 from airwave.command import CommandStats
-from airwave.web.figures import FIGURES, Browsers, durations, label
+from airwave.web.figures import Browsers, durations, label
+from airwave.web.metrics import FIGURES
 
 from .scraping import scrape
 
