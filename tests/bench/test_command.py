@@ -26,7 +26,10 @@ def test_list_names_every_load() -> None:
     [
         (["--only", "fast"], "airwave bench: there is no load named fast: choose from"),
         (["--only", "ping, fast"], "airwave bench: there is no load named fast: choose from"),
-        (["--suite", "lists"], "airwave bench: there is no suite named lists: choose from pubsub, streams, library"),
+        (
+            ["--suite", "lists"],
+            "airwave bench: there is no suite named lists: choose from pubsub, streams, history, browsers, library",
+        ),
         (["--against", "http://localhost"], "airwave bench: --against needs a URL like redis://127.0.0.1:6379"),
     ],
 )

@@ -4,14 +4,14 @@ import pytest
 
 from airwave.bench.errors import BenchError
 from airwave.bench.load import Crowd
-from airwave.bench.paced import CHANNEL, Listener, PacedPublisher, Prober, drive, percentile
+from airwave.bench.paced import CHANNEL, Listener, PacedPublisher, Prober, drive, percentile, reply_bytes
 from airwave.bench.servers import Server
 from airwave.bench.wire import close_all, subscribe_all
 
 
 def test_every_message_and_ping_is_timed(redis: Server) -> None:
     sockets = subscribe_all(redis.address, [(b"SUBSCRIBE", CHANNEL)] * 4)
-    publisher = PacedPublisher(redis.address, 1000, 4)
+    publisher = PacedPublisher(redis.address, 1000, reply_bytes(4))
     prober = Prober(redis.address, 1_000_000)
     listeners = [Listener(sock, publisher) for sock in sockets[:2]]
     rest = Crowd(sockets[2:])

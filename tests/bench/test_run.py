@@ -91,7 +91,9 @@ def test_names_are_chosen_and_checked() -> None:
         select(None, ["ping", "fast"])
     with pytest.raises(BenchError, match="there is no load named xadd-c50: choose from fanout-1000, "):
         select("pubsub", ["xadd-c50"])
-    with pytest.raises(BenchError, match=r"^there is no suite named lists: choose from pubsub, streams, library$"):
+    with pytest.raises(
+        BenchError, match=r"^there is no suite named lists: choose from pubsub, streams, history, browsers, library$"
+    ):
         select("lists", [])
 
 

@@ -9,10 +9,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from airwave.bench import library
+from airwave.bench import library, rounds, standings
+from airwave.bench.contest import Contest, Contests
 from airwave.bench.errors import BenchError
 from airwave.bench.report import save, show, target
-from airwave.bench.run import SUITES, Options, run
+from airwave.bench.run import CONTESTS, SUITES, Options, run
 
 PIPE_COLUMNS = 160
 
@@ -63,9 +64,8 @@ def execute(wishes: Wishes) -> int:
     def progress(line: str) -> None:
         notes.print(line, style="dim", markup=False, highlight=False)
 
-    measure = _library if wishes.suite == library.NAME else _suites
     try:
-        failed = measure(wishes, console, progress)
+        failed = _measure(wishes, console, progress)
         if wishes.save is not None:
             notes.print(f"saved to {wishes.save}", markup=False, highlight=False)
     except BenchError as error:
@@ -75,6 +75,16 @@ def execute(wishes: Wishes) -> int:
         notes.print("airwave bench: interrupted; the servers it started have been ended")
         return 130
     return 1 if failed else 0
+
+
+def _measure(wishes: Wishes, console: Console, progress: Callable[[str], None]) -> bool:
+    """Whether something broke."""
+    if wishes.suite == library.NAME:
+        return _library(wishes, console, progress)
+    for suite in CONTESTS:
+        if wishes.suite == suite.name:
+            return _contests(suite, wishes, console, progress)
+    return _suites(wishes, console, progress)
 
 
 def _suites(wishes: Wishes, console: Console, progress: Callable[[str], None]) -> bool:
@@ -102,6 +112,21 @@ def _library(wishes: Wishes, console: Console, progress: Callable[[str], None]) 
     return False
 
 
+def _contests(suite: Contests, wishes: Wishes, console: Console, progress: Callable[[str], None]) -> bool:
+    """A suite whose loads have contenders of their own; whether one of them broke."""
+    if wishes.against is not None:
+        raise BenchError(f"--against is not for --suite {suite.name}, which starts its servers itself")
+    options = wishes.options()
+    result = rounds.run(suite, options.rounds, options.seconds, progress, wishes.only)
+    for heading, *lines in (standings.table(suite, result), standings.verdicts(suite, result)):
+        console.print(_table(heading, lines))
+    for doubt in standings.doubts(suite, result):
+        console.print(doubt, style="yellow")
+    if wishes.save is not None:
+        standings.save(result, wishes.save)
+    return bool(result.failed)
+
+
 def _table(heading: Sequence[str], lines: Sequence[Sequence[str]]) -> Table:
     table = Table(*heading)
     for line in lines:
@@ -110,7 +135,7 @@ def _table(heading: Sequence[str], lines: Sequence[Sequence[str]]) -> Table:
 
 
 def _loads() -> Table:
-    table = Table("suite", "name", "load", "Airwave / Redis")
+    table = Table("suite", "name", "load", "target: Airwave / Redis, or as it says")
     for suite in SUITES:
         for scenario in suite.scenarios:
             targets = ", ".join(target(metric) for metric in scenario.metrics)
@@ -118,6 +143,15 @@ def _loads() -> Table:
         for check in suite.checks:
             kind = "a check, by name only" if check.by_name_only else "a check"
             table.add_row(suite.name, check.name, check.about, kind)
+    for contests in CONTESTS:
+        for contest in contests.contests:
+            table.add_row(contests.name, contest.name, contest.about, _aims(contest))
     for name, about in library.OPERATIONS.items():
         table.add_row(library.NAME, name, f"{about}; six ways to reach an engine", "by --suite library")
     return table
+
+
+def _aims(contest: Contest) -> str:
+    """How good one contender must be next to another, by rate or CPU."""
+    wanted = [one for one in contest.targets if one.at_least is not None]
+    return ", ".join(dict.fromkeys(f"{one.contender} ≥ {one.at_least:g} × {one.of}" for one in wanted)) or "–"

@@ -13,7 +13,7 @@ from time import perf_counter_ns
 
 from airwave.bench.load import LATE_NS_MAX, Crowd
 from airwave.bench.model import Facts
-from airwave.bench.paced import CHANNEL, Listener, PacedPublisher, Prober, drive, percentile
+from airwave.bench.paced import CHANNEL, Listener, PacedPublisher, Prober, drive, percentile, reply_bytes
 from airwave.bench.servers import Server
 from airwave.bench.wire import close_all, confirmation, connect, expect, request
 
@@ -73,7 +73,7 @@ def _connect(server: Server, sockets: list[socket.socket]) -> Facts:
 
 
 def _publish(server: Server, prober: Prober, crowd: Crowd, seconds: float) -> Facts:
-    publisher = PacedPublisher(server.address, MESSAGES_PER_S, SUBSCRIBERS)
+    publisher = PacedPublisher(server.address, MESSAGES_PER_S, reply_bytes(SUBSCRIBERS))
     with publisher.sock:
         drive([publisher, prober], crowd, seconds)
     expected_bytes = publisher.published * SUBSCRIBERS * len(Listener.FRAME)

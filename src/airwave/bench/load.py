@@ -150,6 +150,21 @@ class Publisher:
             raise BenchError(f"unexpected reply to PUBLISH: {bytes(self._buffer[: min(size, 80)])!r}")
         return not self._owed_bytes
 
+    def finish(self, seconds: float) -> None:
+        """Wait for the replies that are still to come, at most so long.
+
+        Raises:
+            BenchError: they do not come, or are errors.
+        """
+        self.sock.settimeout(seconds)
+        try:
+            while self._owed_bytes:
+                self.receive()
+        except TimeoutError:
+            raise BenchError("a publisher waits for a reply that never came") from None
+        finally:
+            self.sock.setblocking(False)
+
 
 class Load:
     """A plan's subscribers and publishers, connected to one server. Close it, or use it as a context manager."""

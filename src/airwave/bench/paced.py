@@ -20,7 +20,9 @@ from airwave.bench.wire import Address, connect, message, request
 CHANNEL = b"news:today"
 STAMP_DIGITS = 20
 PAYLOAD_BYTES = 32
+PAYLOAD = b"|" * PAYLOAD_BYTES
 PING = request(b"PING")
+PUBLISH = request(b"PUBLISH", CHANNEL, PAYLOAD)
 # A turn of the loop takes some 20 µs. One that took longer than this did not run in between.
 GAP_NS_MIN = 500_000
 
@@ -38,6 +40,11 @@ class Source(Protocol):
 
     def settled(self) -> bool:
         """Whether everything sent was answered."""
+
+
+def reply_bytes(subscribers: int) -> int:
+    """The size of PUBLISH's reply."""
+    return len(b":%d\r\n" % subscribers)
 
 
 def percentile(sorted_values: Sequence[float], share: float) -> float:
@@ -104,15 +111,21 @@ class Prober:
 class PacedPublisher:
     """A client that publishes at a steady rate, open loop, with the time at which each message was due in it."""
 
-    def __init__(self, address: Address, rate_per_s: float, subscribers: int) -> None:
+    def __init__(self, address: Address, rate_per_s: float, reply_bytes: int, asked: bytes = PUBLISH) -> None:
+        """Connect.
+
+        Args:
+            reply_bytes: the size of the answer to a message.
+            asked: the request, with `PAYLOAD` where the time is put.
+        """
         self.sock = connect(address)
         self.sock.setblocking(False)
         self.published = 0
         self._interval_ns = 1e9 / rate_per_s
         self._start_ns = 0
-        self._reply_bytes = len(b":%d\r\n" % subscribers)
+        self._reply_bytes = reply_bytes
         self._received_bytes = 0
-        head, tail = request(b"PUBLISH", CHANNEL, b"|" * PAYLOAD_BYTES).split(b"|" * PAYLOAD_BYTES)
+        head, tail = asked.split(PAYLOAD)
         self._format = head + b"%0*d" + b"x" * (PAYLOAD_BYTES - STAMP_DIGITS) + tail
 
     def send_due(self, now_ns: int) -> None:
@@ -141,13 +154,19 @@ class Listener:
         times_ns: how long each message took.
     """
 
-    FRAME = message(CHANNEL, b"|" * PAYLOAD_BYTES)
-    STAMP_AT = FRAME.index(b"|")
+    FRAME = message(CHANNEL, PAYLOAD)
 
-    def __init__(self, sock: socket.socket, publisher: "PacedPublisher") -> None:
+    def __init__(self, sock: socket.socket, publisher: "PacedPublisher", frame: bytes = FRAME) -> None:
+        """Take over a subscriber's connection.
+
+        Args:
+            frame: what it gets for a message, with `PAYLOAD` where the time is.
+        """
         self.sock = sock
         self.times_ns: list[int] = []
         self._publisher = publisher
+        self._frame_bytes = len(frame)
+        self._stamp_at = frame.index(PAYLOAD)
         self._rest = b""
 
     def send_due(self, now_ns: int) -> None:
@@ -159,7 +178,7 @@ class Listener:
         if not received:
             raise BenchError("the server closed a subscriber's connection")
         data = self._rest + received
-        size, stamp_at = len(self.FRAME), self.STAMP_AT
+        size, stamp_at = self._frame_bytes, self._stamp_at
         whole = len(data) - len(data) % size
         for first in range(stamp_at, whole, size):
             self.times_ns.append(now_ns - int(data[first : first + STAMP_DIGITS]))

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from airwave.bench import library, machine
+from airwave.bench.browsers import BROWSERS
 from airwave.bench.errors import BenchError
+from airwave.bench.history import HISTORY
 from airwave.bench.model import Check, Sample, Scenario
 from airwave.bench.program import Appendfsync, Argv, Cores, airwave_argv, redis_argv
 from airwave.bench.quiet import quiet, where
@@ -18,6 +20,8 @@ from airwave.bench.servers import Server, allow_open_files, running, started
 from airwave.bench.streams import STREAMS
 
 SUITES = [PUBSUB, STREAMS]
+# These have other sides than Airwave and a Redis, or more; see `rounds`.
+CONTESTS = [HISTORY, BROWSERS]
 
 # The largest is `ping`: 5,000 subscribers of each side, and a few more.
 OPEN_FILES = 11_000
@@ -123,7 +127,7 @@ def select(suite: str | None, only: Sequence[str]) -> tuple[list[Scenario], list
     """
     suites = [one for one in SUITES if suite in {None, one.name}]
     if not suites:
-        suite_names = [one.name for one in SUITES] + [library.NAME]  # that one is not made of two sides
+        suite_names = [*(one.name for one in SUITES), *(one.name for one in CONTESTS), library.NAME]
         raise BenchError(f"there is no suite named {suite}: choose from {', '.join(suite_names)}")
     scenarios = [scenario for one in suites for scenario in one.scenarios]
     checks = [check for one in suites for check in one.checks]

@@ -14,7 +14,7 @@ from airwave.bench import crowd, flood
 from airwave.bench.errors import BenchError
 from airwave.bench.load import LATE_NS_MAX, Crowd, Load
 from airwave.bench.model import Check, Measure, Metric, Sample, Scenario, Suite
-from airwave.bench.paced import CHANNEL, Listener, PacedPublisher, Prober, Source, drive, percentile
+from airwave.bench.paced import CHANNEL, Listener, PacedPublisher, Prober, Source, drive, percentile, reply_bytes
 from airwave.bench.plans import Plan, one_channel, own_channels, patterns
 from airwave.bench.servers import Cost, Server
 from airwave.bench.wire import close_all, subscribe_all
@@ -144,7 +144,7 @@ def paced(subscribers: int, take_times: "TakeTimes", listeners: int = 0) -> Open
             rest = Crowd(lazy)
 
             def measure(seconds: float) -> Sample:
-                publisher = PacedPublisher(server.address, rate_per_s, subscribers)
+                publisher = PacedPublisher(server.address, rate_per_s, reply_bytes(subscribers))
                 cost, start_s, before_bytes = Cost(server), time.perf_counter(), rest.received_bytes
                 with publisher.sock:
                     values, busy = take_times(server, publisher, heard, rest, seconds)

@@ -112,11 +112,16 @@ def started(name: str, argv: Argv, cores: Cores, appendfsync: Appendfsync | None
         stack.callback(program.end)
         pid = program.begin()
         address = Address("127.0.0.1", program.setup.port)
-        _await_listening(program, address)
+        await_listening(program, address)
         yield Server(name, address, pid, program)
 
 
-def _await_listening(program: Program, address: Address) -> None:
+def await_listening(program: Program, address: Address) -> None:
+    """Wait until something listens there.
+
+    Raises:
+        BenchError: the program has ended, or does not listen.
+    """
     deadline_s = time.monotonic() + START_S_MAX
     while True:
         try:

@@ -8,7 +8,7 @@ import typer
 
 def bench(  # noqa: PLR0917 (typer passes by name)
     suite: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Only the loads of this suite: pubsub, streams or library.")
+        str | None, typer.Option(metavar="NAME", help="Only this suite: pubsub, streams, history, browsers or library.")
     ] = None,
     only: Annotated[
         list[str] | None,
@@ -35,8 +35,9 @@ def bench(  # noqa: PLR0917 (typer passes by name)
 
     Both servers run on one core, in turn, and the load on another.
 
-    Each suite takes five to ten minutes; let the machine do nothing else meanwhile. The suite `library` compares the
-    ways in which a Python program reaches an engine, fakeredis among them; it runs only when it is named.
+    Each suite takes five to ten minutes; let the machine do nothing else meanwhile. Three suites run only when they
+    are named: `history`, what channels that remember cost; `browsers`, SSE and WebSocket next to Starlette, which needs
+    `pip install 'airwave[web,bench]'`; and `library`, the ways in which a Python program reaches an engine.
     """
     from airwave.bench.command import Wishes, execute  # noqa: PLC0415 (only this command pays for it)
 
