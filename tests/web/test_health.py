@@ -69,4 +69,4 @@ def test_everybody_may_ask_and_as_often_as_they_want(start: Start) -> None:
     for _ in range(30):
         for path in ("healthz", "readyz"):
             with urllib.request.urlopen(f"http://{HOST}:{port}/{path}") as answer:
-                assert answer.read() == b'{"status": "ok"}'
+                assert answer.read() == b'{"status": "ok"}\n'

@@ -64,6 +64,8 @@ class Node:
         try:
             self._startup()
             await self._serve_browsers()
+            self._cron_due_ns = self._broker.clock()  # from here on the loop must not be held: it is measured
+            self._cron()
         except BaseException:
             self._close_journal()  # its threads would keep the process alive
             for sock in (*(self._sockets or ()), *(self._http_sockets or ())):
@@ -116,14 +118,11 @@ class Node:
         self._listeners = Listeners(broker, loop, sockets, RedisDoor(broker))
         self._browsers = Browsers(broker, loop, self._http_sockets)
         self._listeners.open()
-        self._cron_due_ns = broker.clock()
-        self._cron()
 
     async def _serve_browsers(self) -> None:
         try:
             await self._browsers.start()
         except BaseException:
-            self._next_cron.cancel()
             await self._listeners.close()
             raise
 

@@ -3,6 +3,8 @@
 Both are open to everybody, and tell no more than that.
 """
 
+import json
+
 from aiohttp import web
 
 from airwave.web.keys import BROKER
@@ -37,4 +39,5 @@ def obstacles(app: web.Application) -> list[str]:
 def _answer(reasons: list[str]) -> web.Response:
     ready = not reasons
     body = {"status": "ok" if ready else "unavailable", **({} if ready else {"reasons": reasons})}
-    return web.json_response(body, status=200 if ready else 503, headers={"Cache-Control": "no-store"})
+    text = json.dumps(body) + "\n"  # with an end of line, for curl on a terminal
+    return web.json_response(text=text, status=200 if ready else 503, headers={"Cache-Control": "no-store"})
