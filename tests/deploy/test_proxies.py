@@ -49,9 +49,7 @@ def certificate(tmp_path: Path) -> tuple[Path, Path]:
     now, day = datetime.datetime.now(datetime.UTC), datetime.timedelta(days=1)
     here = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(HOST))])
     builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-    builder = builder.not_valid_before(now - datetime.timedelta(days=1)).not_valid_after(
-        now + datetime.timedelta(days=1)
-    )
+    builder = builder.not_valid_before(now - day).not_valid_after(now + day)
     made = builder.add_extension(here, critical=False).sign(key, hashes.SHA256())
     paths = tmp_path / "cert.pem", tmp_path / "cert.key"
     paths[0].write_bytes(made.public_bytes(serialization.Encoding.PEM))
