@@ -22,6 +22,8 @@ from airwave.web.sockets import SocketSession
 from airwave.web.subscribers import SUBSCRIBERS
 from airwave.web.survey import look
 
+__all__ = ["FIGURES", "browsers_of", "family", "page", "routes"]
+
 assert stream_figures.__doc__  # imported: its rows are in the table
 
 _END = b"# EOF\n"  # of a page of OpenMetrics
