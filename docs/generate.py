@@ -5,7 +5,7 @@
 
 `PAGES` has a function for each page: it gets the page's text as it is and gives it as it must be. A page is made whole
 (settings, commands), or only what stands between its marks: the benchmark (README, benchmarks), two marks for each
-suite, and the table of libraries (compatibility).
+suite, the table of libraries (compatibility), and that of metrics.
 """
 
 from __future__ import annotations
@@ -13,30 +13,40 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import TypeVar
 
 from airwave import commands  # noqa: F401  (fills the table of commands)
-from airwave.bench import library, report
+from airwave.bench import library, report, standings
+from airwave.bench.browsers import BROWSERS
 from airwave.bench.errors import BenchError
+from airwave.bench.history import HISTORY
+from airwave.bench.markdown import bench_section, contests_section, library_section, table_row
 from airwave.command import CATEGORIES, COMMANDS, FLAGS, Command
 from airwave.settings import Setting, Settings
+from airwave.web.metrics import FIGURES
 
 ROOT = Path(__file__).parent.parent
 RESULTS = Path("bench/results/pubsub.json")
 STREAMS_RESULTS = Path("bench/results/streams.json")
 LIBRARY_RESULTS = Path("bench/results/library.json")
+HISTORY_RESULTS = Path("bench/results/history.json")
+BROWSERS_RESULTS = Path("bench/results/browsers.json")
 LIBRARIES = Path("tests/compat/libraries/results.json")
 
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
 STREAMS_BEGIN, STREAMS_END = "<!-- bench:streams:begin -->", "<!-- bench:streams:end -->"
 LIBRARY_BEGIN, LIBRARY_END = "<!-- bench:library:begin -->", "<!-- bench:library:end -->"
+HISTORY_BEGIN, HISTORY_END = "<!-- bench:history:begin -->", "<!-- bench:history:end -->"
+BROWSERS_BEGIN, BROWSERS_END = "<!-- bench:browsers:begin -->", "<!-- bench:browsers:end -->"
 LIBRARIES_BEGIN, LIBRARIES_END = "<!-- libraries:begin -->", "<!-- libraries:end -->"
+METRICS_BEGIN, METRICS_END = "<!-- metrics:begin -->", "<!-- metrics:end -->"
 
 Page = Callable[[str], str]
 Results = dict[Path, report.Result | None]
+Contested = dict[Path, standings.Standings | None]
 T = TypeVar("T")
 
 _LABEL = "(?:Reply|Cost|Source): "
@@ -76,11 +86,7 @@ def _settings_row(row: Setting) -> str:
     unit = f" ({row.kind.unit})" if row.kind.unit else ""
     default = row.kind.written(row.default) or '""'
     cells = [f"`{row.name}`", f"`{default}`", row.kind.values() + unit, "yes" if row.mutable else "no", row.doc]
-    return _table_row(cells)
-
-
-def _table_row(cells: Iterable[str]) -> str:
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
+    return table_row(cells)
 
 
 # --- commands ---------------------------------------------------------------------------------------------------------
@@ -203,87 +209,16 @@ def _difference(row: Command, lead: str = "") -> str:
 
 # --- benchmark --------------------------------------------------------------------------------------------------------
 
-_BENCH_HEAD = ("load", "Airwave", "Redis", "ratio", "target", "server CPU, µs: Airwave / Redis", "")
-_VERDICTS = {True: "met", False: "missed", None: ""}
 
-
-def bench_section(result: report.Result | None, kept: Path = RESULTS) -> str:
-    """What stands between two bench marks: the table, the checks, and where it was measured.
-
-    Args:
-        kept: the file that the result is from.
-    """
-    if result is None:
-        return f"Nothing is measured yet: `make bench` writes {kept}, `make docs` puts it here.\n"
-    parts = []
-    if result.comparisons:
-        parts.append(_table_row(_BENCH_HEAD) + "|---|---:|---:|---:|---:|---:|---|\n" + _bench_rows(result))
-    parts.extend(map(_checked, result.checks))
-    parts.append("".join(f"- {doubt}\n" for doubt in report.doubts(result)))
-    parts.append(_where(result, kept))
-    return "\n".join(part for part in parts if part)
-
-
-def _bench_rows(result: report.Result) -> str:
-    lines = []
-    for comparison in result.comparisons:
-        if comparison.error:
-            lines.append(_table_row([comparison.about, "", "", "", "", "", f"failed: {comparison.error}"]))
-        lines.extend(_table_row(_bench_cells(row)) for row in report.rows(comparison))
-    return "".join(lines)
-
-
-def _bench_cells(row: report.Row) -> list[str]:
-    cpu_us = [row.airwave_cpu_us, row.redis_cpu_us]
-    return [
-        row.metric.title,
-        report.quantity(row.airwave, row.metric.unit),
-        report.quantity(row.redis, row.metric.unit),
-        f"{row.ratio:.2f}",
-        report.target(row.metric),
-        "–" if cpu_us == [None, None] else " / ".join("–" if us is None else f"{us:.2f}" for us in cpu_us),
-        _VERDICTS[row.met],
-    ]
-
-
-def _checked(check: report.Checked) -> str:
-    facts = [f"{key.replace('_', ' ')} {_fact(value)}" for key, value in check.facts.items() if key != "passed"]
-    facts += [check.error] if check.error else []
-    return f"Check `{check.name}`, {'passed' if check.passed() else 'failed'}: {check.about}. {', '.join(facts)}.\n"
-
-
-def _fact(value: float | str | bool) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:,}" if isinstance(value, int) else str(value)
-
-
-def _where(result: report.Result, kept: Path) -> str:
-    machine = result.machine
-    sides = " against ".join(result.sides.values())
-    return (
-        f"{sides}, {result.rounds} rounds of {result.seconds:g} s each, interleaved; {result.date[:10]}; "
-        f"{machine['cpu']}, cores: {machine['cores']}, {machine['memory_gb']} GB, {machine['kernel']}, "
-        f"{machine['python']}, hiredis {machine['hiredis']}, uvloop {machine['uvloop']}; "
-        f"`{machine['command_line']}`. Every round is in `{kept}`.\n"
-    )
-
-
-def library_section(result: library.Library | None) -> str:
-    """What stands between the marks of the suite `library`: rates, targets, and where it was measured."""
-    if result is None:
-        return f"Nothing is measured yet: `make bench` writes {LIBRARY_RESULTS}, `make docs` puts it here.\n"
-    tables = []
-    for lines in (library.table(result), library.verdicts(result)):
-        rule = "|---|" + "---:|" * (len(lines[0]) - 1) + "\n"
-        tables.append(_table_row(lines[0]) + rule + "".join(map(_table_row, lines[1:])))
-    machine = result.machine
-    where = (
-        f"Medians of {result.rounds} rounds of {result.seconds:g} s each, interleaved; {result.date[:10]}; "
-        f"{machine['cpu']}, cores: {machine['cores']}, {machine['kernel']}, {machine['python']}; "
-        f"`{machine['command_line']}`. Every round is in `{LIBRARY_RESULTS}`.\n"
-    )
-    return "\n".join([*tables, where])
+def with_contests(page: str, contested: Contested) -> str:
+    """`page` with the suites of contests between their marks, if it has them."""
+    if HISTORY_BEGIN in page:
+        text = contests_section(HISTORY, contested[HISTORY_RESULTS], HISTORY_RESULTS)
+        page = _between(page, HISTORY_BEGIN, HISTORY_END, text)
+    if BROWSERS_BEGIN in page:
+        text = contests_section(BROWSERS, contested[BROWSERS_RESULTS], BROWSERS_RESULTS)
+        page = _between(page, BROWSERS_BEGIN, BROWSERS_END, text)
+    return page
 
 
 def with_bench(page: str, results: Results, measured: library.Library | None = None) -> str:
@@ -292,11 +227,11 @@ def with_bench(page: str, results: Results, measured: library.Library | None = N
     Raises:
         ValueError: it has no marks.
     """
-    page = _between(page, BEGIN, END, bench_section(results[RESULTS]))
+    page = _between(page, BEGIN, END, bench_section(results[RESULTS], RESULTS))
     if STREAMS_BEGIN in page:
         page = _between(page, STREAMS_BEGIN, STREAMS_END, bench_section(results[STREAMS_RESULTS], STREAMS_RESULTS))
     if LIBRARY_BEGIN in page:
-        page = _between(page, LIBRARY_BEGIN, LIBRARY_END, library_section(measured))
+        page = _between(page, LIBRARY_BEGIN, LIBRARY_END, library_section(measured, LIBRARY_RESULTS))
     return page
 
 
@@ -308,10 +243,10 @@ _LIBRARIES_HEAD = ("library", "version", "works", "is missing")
 def libraries_table(path: Path) -> str:
     """The rows that the tests with other people's libraries keep in `path`, in its order."""
     rows = json.loads(path.read_text(encoding="utf-8"))
-    lines = [_table_row(_LIBRARIES_HEAD), "|---|---|---|---|\n"]
+    lines = [table_row(_LIBRARIES_HEAD), "|---|---|---|---|\n"]
     for row in rows:
         name = row["library"] if row["language"] == "Python" else f"{row['library']} ({row['language']})"
-        lines.append(_table_row([name, row["version"], row["tested"], row["missing"] or "–"]))
+        lines.append(table_row([name, row["version"], row["tested"], row["missing"] or "–"]))
     return "".join(lines)
 
 
@@ -322,6 +257,22 @@ def with_libraries(page: str, path: Path) -> str:
         ValueError: it has no marks.
     """
     return _between(page, LIBRARIES_BEGIN, LIBRARIES_END, libraries_table(path))
+
+
+# --- metrics ----------------------------------------------------------------------------------------------------------
+
+
+def with_metrics(page: str) -> str:
+    """`page` with the table of metrics between its marks.
+
+    Raises:
+        ValueError: it has no marks.
+    """
+    lines = [table_row(("metric", "kind", "labels", "meaning")), "|---|---|---|---|\n"]
+    for figure in FIGURES:
+        labels = ", ".join([f"`{label}`" for label in figure.labels])
+        lines.append(table_row([f"`{figure.full_name}`", figure.kind, labels or "–", figure.meaning]))
+    return _between(page, METRICS_BEGIN, METRICS_END, "".join(lines))
 
 
 # --- writing and checking ---------------------------------------------------------------------------------------------
@@ -335,12 +286,18 @@ def pages(root: Path) -> dict[str, Page]:
     """
     results = {path: _kept(root / path, report.from_json) for path in (RESULTS, STREAMS_RESULTS)}
     measured = _kept(root / LIBRARY_RESULTS, library.from_json)
+    contested = {path: _kept(root / path, standings.from_json) for path in (HISTORY_RESULTS, BROWSERS_RESULTS)}
+
+    def with_results(page: str) -> str:
+        return with_contests(with_bench(page, results, measured), contested)
+
     return {
         "docs/settings.md": settings_page,
         "docs/commands.md": commands_page,
-        "docs/benchmarks.md": lambda page: with_bench(page, results, measured),
+        "docs/benchmarks.md": with_results,
         "docs/compatibility.md": lambda page: with_libraries(page, root / LIBRARIES),
-        "README.md": lambda page: with_bench(page, results, measured),
+        "docs/metrics.md": with_metrics,
+        "README.md": with_results,
     }
 
 

@@ -26,6 +26,7 @@ from airwave.settings import Settings, from_command_line
 ROOT = Path(__file__).parent.parent
 PACKAGE = Path(inspect.getfile(airwave)).parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+KEPT = Path("bench/results/kept.json")
 generate = runpy.run_path(str(ROOT / "docs" / "generate.py"))
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=[page.name for page in PAGES])
@@ -106,18 +107,18 @@ def result() -> report.Result:
 
 
 def test_the_suite_library_is_shown_with_its_targets() -> None:
-    assert generate["library_section"](None).startswith("Nothing is measured yet")
+    assert generate["library_section"](None, generate["LIBRARY_RESULTS"]).startswith("Nothing is measured yet")
     machine = dict.fromkeys(("cpu", "cores", "kernel", "python"), "?")
     machine["command_line"] = "airwave bench --suite library"
     rates = {"publish": {"engine": [900e3], "memory": [50e3]}}
-    text = generate["library_section"](library.Library("2026-11-24T04:00:00+00:00", machine, 1, 0.5, rates))
+    text = generate["library_section"](library.Library("2026-11-24T04:00:00+00:00", machine, 1, 0.5, rates), KEPT)
     assert "| PUBLISH without subscribers | 900.0 k | 50.0 k |" in text
     assert "| airwave.Engine to redis-py on memory://, PUBLISH | 18.00 | 10 | met |" in text
     assert "Medians of 1 rounds of 0.5 s each" in text
 
 
 def test_the_benchmark_is_shown_with_ratios_targets_and_doubts() -> None:
-    text = generate["bench_section"](report.from_json(report.to_json(result())))
+    text = generate["bench_section"](report.from_json(report.to_json(result())), KEPT)
     assert "| 100 subscribers | 4.00 M/s | 1.00 M/s | 4.00 | ≥ 3 | 0.25 / – | met |" in text
     assert "| delivery latency | 0.500 ms | 0.400 ms | 1.25 | ≤ 1.1 | 0.25 / – | missed |" in text
     assert "failed: lost: 5 bytes" in text

@@ -37,13 +37,15 @@ class Standings:
 
 
 def table(suite: Contests, result: Standings) -> list[list[str]]:
-    """The heading, then a line for each contender: medians of what it did and of its server's CPU time."""
+    """The heading, then a line for each contender of each load: medians of what it did and of its server's CPU time."""
     lines = [["load", "by", f"{suite.operation}/s, or time", "server CPU, µs", "load busy"]]
     for contest in suite.contests:
         if contest.name in result.failed:
             lines.append([contest.about, "", f"failed: {result.failed[contest.name]}", "", ""])
+        about = contest.about
         for name, samples in result.samples.get(contest.name, {}).items():
-            lines.append([contest.about, contest.contenders.get(name, name), *_cells(samples)])
+            lines.append([about, contest.contenders.get(name, name), *_cells(samples)])
+            about = ""
     return lines
 
 
