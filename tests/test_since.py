@@ -1,12 +1,12 @@
 """Where reading begins, as people write it."""
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airwave.since import ID_MAX, PART_MAX, Start, first_id_at, id_number, id_text, parse
+from airwave.since import ID_MAX, PART_MAX, Start, first_id_at, id_number, id_text, parse, start_of
 from airwave.streams import ids
 
 T = 1_700_000_000_000
@@ -50,6 +50,15 @@ def test_a_time_without_a_zone_is_local() -> None:
 def test_anything_else_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="write an ID"):
         parse(text)
+
+
+def test_where_a_program_begins() -> None:
+    assert start_of("-10") == Start(last=10)
+    assert start_of(timedelta(minutes=1.5)) == Start(ago_ms=90_000)
+    assert start_of(datetime.fromtimestamp(T / 1000, UTC)) == Start(at_ms=T)
+    assert start_of(datetime(1960, 1, 1, tzinfo=UTC)) == Start(at_ms=0)
+    with pytest.raises(ValueError, match="time zone"):
+        start_of(datetime(2026, 11, 24))
 
 
 @given(st.integers(0, ID_MAX))

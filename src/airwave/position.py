@@ -4,7 +4,8 @@ All IDs of a server are one increasing sequence, so one ID is a position in any 
 
     1. Position.find    where reading begins; once
     2. SUBSCRIBE        and wait until all is confirmed; read no further
-    3. Position.page    until there are no `more`: what is behind the position (PUBSUB REPLAY)
+    3. Position.aim     at what is the newest message now: publishers may be faster than the pages that come next
+       Position.page    until there are no `more`: what is behind the position (PUBSUB REPLAY)
     4. read on          messages that step 3 has brought as well are told by their IDs: Position.takes
     5. the connection is lost, or the server has dropped messages: go on with 2, or with 3
 
@@ -21,7 +22,7 @@ and are sent the replies.
 from collections.abc import Callable, Generator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
-from airwave.since import Start, first_id_at, id_number, id_text
+from airwave.since import ID_MAX, Start, first_id_at, id_number, id_text
 
 PAGE_MIN, PAGE_MAX = 16, 512
 """Messages that are asked for at once: more and more, as long as they are small."""
@@ -48,7 +49,7 @@ class Page(NamedTuple):
     Attributes:
         gap: messages are missing in front of them: they are not remembered any more.
         messages: in their order.
-        more: there are more, or may be.
+        more: there are more, or may be, that the subscription does not bring.
     """
 
     gap: bool
@@ -79,6 +80,7 @@ class Position:
         self._start: Start | None = start  # until it is found
         self._known = False  # `last` is the ID of a message
         self._lost = 0  # what limits have removed, as far as that has been told or does not matter
+        self._goal = ID_MAX
         self._count = PAGE_MIN
         self._names = [word for name in channels for word in (b"CHANNEL", name)]
         self._names += [word for name in patterns for word in (b"PATTERN", name)]
@@ -117,6 +119,11 @@ class Position:
             self._known = bool(start.id)
         self._start = None
 
+    def aim(self) -> Steps[None]:
+        """Let pages end with the newest message of now, or not far behind it: what follows comes by subscription."""
+        _, newest = yield from self._replay(-1, 1)
+        self._goal = newest[0].id if newest else 0
+
     def page(self) -> Steps[Page]:
         """The next messages behind the position; `took` moves it."""
         proof = 1 if self._known else 0  # the last message is asked for again: see the head of this file
@@ -129,7 +136,7 @@ class Position:
         if gap and not messages:
             yield from self._retreat()
         self._adapt(messages)
-        return Page(gap, messages, more=len(found) == count)
+        return Page(gap, messages, more=len(found) == count and found[-1].id < self._goal)
 
     def _before(self, start: Start) -> Steps[int]:
         """The greatest ID before a time."""

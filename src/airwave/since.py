@@ -10,7 +10,7 @@ As numbers, IDs sort as they should: `1700000000000-5` is `1700000000000 << 64 |
 """
 
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 SEQ_BITS = 64
@@ -19,6 +19,10 @@ ID_MAX = (1 << 2 * SEQ_BITS) - 1
 
 _FROM_SECONDS_MAX = 10**11  # a whole number below it is Unix seconds (to the year 5138), above it ms
 _UNITS_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+
+
+Since = str | timedelta | datetime
+"""Where to begin, as programs say it: what stands above as text, an age, or a time with a zone."""
 
 
 class Start(NamedTuple):
@@ -57,6 +61,21 @@ def parse(text: str) -> Start:
     raise ValueError(
         "write an ID (1700000000000-0), a time (10m, 2026-11-24T08:00, Unix seconds) or the last entries (-10)"
     )
+
+
+def start_of(since: Since) -> Start:
+    """What a program has said.
+
+    Raises:
+        ValueError: text that is nothing of what stands above, or a time without a zone.
+    """
+    if isinstance(since, timedelta):
+        return Start(ago_ms=round(since.total_seconds() * 1000))
+    if isinstance(since, datetime):
+        if since.tzinfo is None:
+            raise ValueError("a time needs a time zone")
+        return Start(at_ms=max(0, round(since.timestamp() * 1000)))
+    return parse(since)
 
 
 def _time_ms(text: str) -> int | None:

@@ -3,9 +3,11 @@
 import asyncio
 import gc
 import threading
+from datetime import timedelta
 
 import pytest
 from live import DEADLINE_S, wait_for
+from redis.exceptions import ResponseError
 
 import airwave
 from airwave import Message, SlowSubscriberError
@@ -38,6 +40,64 @@ def test_channels_and_patterns(engine: airwave.Engine) -> None:
         subscription.psubscribe("l*")
         assert engine.publish("late", "e") == 2
         assert data(subscription) == [b"e", b"e"]
+
+
+@pytest.mark.parametrize(
+    ("since", "expected"), [("0", 3), ("-2", 2), ("$", 0), ("1h", 3), (timedelta(hours=1), 3), ("second", 1)]
+)
+def test_it_may_begin_in_the_past(engine: airwave.Engine, since: str | timedelta, expected: int) -> None:
+    engine.execute("CONFIG", "SET", "remember", "news:*")
+    for number in range(3):
+        engine.publish(f"news:{number}", str(number))
+    engine.publish("other", "x")
+    if since == "second":
+        since = engine.xrange("news:1")[0].id.decode()
+    with engine.subscribe("news:0", "news:2", patterns=["n*:0", "news:?"], since=since) as subscription:
+        assert subscription.waiting == expected
+        past = [subscription.get(timeout=0) for _ in range(expected)]
+        assert [(each.data, each.pattern) for each in past if each] == [
+            *[(b"0", None), (b"1", b"news:?"), (b"2", None)][3 - expected :],
+        ]
+        assert all(each and [entry.id for entry in engine.xrange(each.channel)] == [each.id] for each in past)
+        assert subscription.gap == (since in ("1h", timedelta(hours=1)))  # the engine is younger
+        engine.publish("news:2", "live")
+        assert data(subscription) == [b"live", b"live"]
+
+
+def test_what_comes_while_the_past_is_read_comes_behind_it_and_once(engine: airwave.Engine) -> None:
+    engine.execute("CONFIG", "SET", "remember", "news")
+
+    def publish() -> None:
+        for number in range(20_000):
+            engine.publish("news", str(number))
+
+    publisher = threading.Thread(target=publish)
+    publisher.start()
+    seen: list[bytes] = []
+    began = 0
+    while not seen or len(seen) < 20_000:
+        with engine.subscribe("news", since="0") as subscription:
+            began += publisher.is_alive()
+            seen = data(subscription)
+            assert seen == [b"%d" % number for number in range(len(seen))]
+    assert began
+    publisher.join()
+
+
+def test_of_a_long_past_the_newest(engine: airwave.Engine) -> None:
+    engine.execute("CONFIG", "SET", "remember", "news")
+    for number in range(1000):
+        engine.publish("news", str(number))
+    with engine.subscribe("news", since="0", maxsize=10) as subscription:
+        assert data(subscription) == [b"%d" % number for number in range(990, 1000)]
+
+
+def test_a_past_that_nobody_remembers_is_an_error(engine: airwave.Engine) -> None:
+    with pytest.raises(ResponseError, match="channel 'news' is not remembered"):
+        engine.subscribe("news", since="0")
+    assert engine.publish("news", "nobody listens") == 0
+    with pytest.raises(ValueError, match="write an ID"):
+        engine.subscribe("news", since="ten")
 
 
 def test_redis_py_and_the_direct_api_share_channels(engine: airwave.Engine) -> None:

@@ -20,7 +20,6 @@ from airwave.bus.client import LoopClient
 from airwave.bus.entry import Entry
 from airwave.bus.events import Events, Target
 from airwave.bus.handler import Handler
-from airwave.bus.history import Since
 from airwave.bus.hooks import Failure, Gap, Hooks, Message
 from airwave.bus.lane import WhenFull
 from airwave.bus.main import run
@@ -32,6 +31,7 @@ from airwave.bus.stats import BusStats, Stats, total
 from airwave.bus.tasks import cancellable
 from airwave.bus.template import Template
 from airwave.bus.worker import Worker
+from airwave.since import Since
 
 logger = logging.getLogger("airwave.bus")
 

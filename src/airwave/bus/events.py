@@ -22,14 +22,14 @@ import redis.asyncio
 from redis.exceptions import ResponseError
 
 from airwave.bus.handler import FieldError
-from airwave.bus.history import History, Since, position_of, time_of
+from airwave.bus.history import History, position_of, time_of
 from airwave.bus.hooks import Failure, Gap, Hooks, Message
 from airwave.bus.lane import TURN, Lane, WhenFull
 from airwave.bus.payload import PayloadError
 from airwave.bus.subscriber import Subscriber
 from airwave.bus.template import Template
 from airwave.position import Position
-from airwave.since import id_number, id_text
+from airwave.since import Since, id_number, id_text
 
 logger = logging.getLogger("airwave.bus")
 
@@ -213,22 +213,25 @@ class Events:
                     await question(history, listener, position)
 
     async def _replay(self, history: History, listener: "_Listener", position: Position) -> None:
-        more = True
-        while more:
-            since = time_of(position)
-            try:
-                gap, messages, more = await history.page(position)
-            except (
-                ResponseError
-            ) as error:  # rules have changed, or it is another server: live messages come all the same
-                logger.warning("%s: history cannot be read any more: %s", listener.lane.name, error)
-                gap, messages, more = True, [], False
-            if gap:
-                await self._tell_gap(Gap("history", (listener.template.text,), since, None))
-            for number, (entry_id, channel, data) in enumerate(messages, 1):
-                await listener.take(channel, data, entry_id)
-                if number % TURN == 0:  # as in the subscriber: handlers need their turn
-                    await asyncio.sleep(0)
+        try:
+            await history.aim(position)
+            more = True
+            while more:
+                more = await self._replay_page(history, listener, position)
+        except ResponseError as error:  # rules have changed, or it is another server: live messages come all the same
+            logger.warning("%s: history cannot be read any more: %s", listener.lane.name, error)
+            await self._tell_gap(Gap("history", (listener.template.text,), time_of(position), None))
+
+    async def _replay_page(self, history: History, listener: "_Listener", position: Position) -> bool:
+        since = time_of(position)
+        gap, messages, more = await history.page(position)
+        if gap:
+            await self._tell_gap(Gap("history", (listener.template.text,), since, None))
+        for number, (entry_id, channel, data) in enumerate(messages, 1):
+            await listener.take(channel, data, entry_id)
+            if number % TURN == 0:  # as in the subscriber: handlers need their turn
+                await asyncio.sleep(0)
+        return more
 
 
 class _Listener:

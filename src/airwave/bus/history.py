@@ -4,19 +4,16 @@ How that leaves no hole and no double is told in `airwave.position`.
 """
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Self, TypeVar
 
 import redis.asyncio
 from redis.exceptions import ResponseError
 
-from airwave import since as syntax
 from airwave.bus.connection import CONNECT_S, ask, connection_like, disconnect
 from airwave.bus.template import Template
 from airwave.position import Page, Position, Steps
-
-Since = str | timedelta | datetime
-"""Where a handler begins: an ID, behind which; an age; a time; `-100`, the last so many; `0`, all; `$`, none."""
+from airwave.since import SEQ_BITS, Since, start_of
 
 T = TypeVar("T")
 
@@ -30,25 +27,15 @@ def position_of(template: Template, since: Since) -> Position:
     channels = [] if template.channel is None else [template.channel]
     patterns = [] if template.pattern is None else [template.pattern]
     try:
-        return Position(channels, patterns, _start(since))
+        return Position(channels, patterns, start_of(since))
     except ValueError as error:
         raise ValueError(f"{template.text!r}: since={since!r}: {error}") from None
-
-
-def _start(since: Since) -> syntax.Start:
-    if isinstance(since, timedelta):
-        return syntax.Start(ago_ms=round(since.total_seconds() * 1000))
-    if isinstance(since, datetime):
-        if since.tzinfo is None:
-            raise ValueError("a time needs a time zone")
-        return syntax.Start(at_ms=max(0, round(since.timestamp() * 1000)))
-    return syntax.parse(since)
 
 
 def time_of(position: Position) -> datetime:
     """When the message at a position was published, by the server's clock; not later than now."""
     now = datetime.now(UTC)
-    ms = position.last >> syntax.SEQ_BITS
+    ms = position.last >> SEQ_BITS
     return min(now, datetime.fromtimestamp(ms / 1000, UTC)) if ms < now.timestamp() * 1000 else now
 
 
@@ -91,6 +78,10 @@ class History:
             await self._go(position.find())
         except ResponseError as error:
             raise ResponseError(f"since needs an Airwave server that remembers {template!r}: {error}") from error
+
+    async def aim(self, position: Position) -> None:
+        """Let pages end with what is the newest message now."""
+        await self._go(position.aim())
 
     async def page(self, position: Position) -> Page:
         """The next messages."""

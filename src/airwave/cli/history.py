@@ -61,6 +61,7 @@ class History:
 
     def missed(self) -> Iterator[Remembered]:
         """What is behind the position, and with each the position moves. A gap is told on standard error."""
+        answered(self._position.aim(), self._ask)
         more = True
         while more:
             gap, messages, more = answered(self._position.page(), self._ask)

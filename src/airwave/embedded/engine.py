@@ -19,6 +19,8 @@ from airwave.embedded.registry import opened, parse
 from airwave.embedded.subscription import OVERFLOWS, Mailbox, Overflow, Subscription
 from airwave.embedded.words import Word, as_bytes
 from airwave.errors import CommandError
+from airwave.position import Position
+from airwave.since import Since, start_of
 
 _LINES_MAX = 64  # kept for the next request; more exist while more requests wait
 
@@ -129,6 +131,7 @@ class Engine(Closing):
         self,
         *channels: str | bytes,
         patterns: tuple[str | bytes, ...] | list[str | bytes] = (),
+        since: Since | None = None,
         maxsize: int = 100_000,
         overflow: Overflow = "drop-oldest",
     ) -> Subscription:
@@ -136,10 +139,17 @@ class Engine(Closing):
 
         Args:
             patterns: Redis's globs.
+            since: begin in the past of channels that the engine remembers: behind the ID of a message; at an age ("10m"
+                or a timedelta) or a time (a datetime); with the last 100 ("-100"), or with all ("0"). At most `maxsize`
+                messages, the newest; each once, also if several of the names match. None: with what comes.
             maxsize: messages that may wait to be read.
             overflow: what happens when more come. `drop-oldest` and `drop-newest` lose one for each (counted in
                 `dropped`, logged once); `close` ends the subscription, and reading raises `SlowSubscriberError` once
                 the rest has been read. Publishing never waits.
+
+        Raises:
+            redis.exceptions.ResponseError: with `since`: a channel is not remembered.
+            ValueError: an argument makes no sense.
         """
         if maxsize < 1:
             raise ValueError(f"maxsize must be at least 1, not {maxsize}")
@@ -148,9 +158,16 @@ class Engine(Closing):
         if isinstance(patterns, str | bytes):
             raise TypeError(f"patterns must be a list, not {patterns!r}")
         self._check()
-        return Subscription(
-            self._node, [*map(as_bytes, channels)], [*map(as_bytes, patterns)], maxsize=maxsize, overflow=overflow
-        )
+        names, globs = [*map(as_bytes, channels)], [*map(as_bytes, patterns)]
+        position = None if since is None else Position(names, globs, start_of(since))
+        subscription = Subscription(self._node, names, globs, maxsize=maxsize, overflow=overflow)
+        if position is not None:
+            try:
+                subscription.replay(position, lambda command: self.execute(*command))
+            except BaseException:
+                subscription.close()
+                raise
+        return subscription
 
     # --- any command ------------------------------------------------------------------------------------------------
 

@@ -10,15 +10,17 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from typing import Literal
+from typing import Any, Literal
 
 from airwave.embedded.closing import Closing
 from airwave.embedded.message import OBJECTS, Message
 from airwave.embedded.node import EmbeddedError, LocalNode
 from airwave.embedded.wakeup import Wakeup
 from airwave.embedded.words import as_bytes
+from airwave.position import Position, answered
 from airwave.pubsub import Subscriber
 from airwave.server import log
+from airwave.since import id_text
 
 Overflow = Literal["drop-oldest", "drop-newest", "close"]
 OVERFLOWS: tuple[Overflow, ...] = ("drop-oldest", "drop-newest", "close")
@@ -119,6 +121,9 @@ class Subscription(Closing):
 
     It may be read by several threads or tasks: each message goes to one of them. It ends when it is closed: by its
     user, with its engine, or because nobody refers to it any more.
+
+    Attributes:
+        gap: history did not reach back to where it was to begin.
     """
 
     def __init__(
@@ -132,6 +137,36 @@ class Subscription(Closing):
             for pattern in patterns:
                 broker.pubsub.psubscribe(mailbox, pattern)
         self._queue = mailbox.queue
+        self.gap = False
+
+    def replay(self, position: Position, ask: Callable[[tuple[Any, ...]], Any]) -> None:
+        """Put what is behind a position in front of what has come since; for whoever has just made it.
+
+        Args:
+            ask: runs a command.
+
+        Raises:
+            redis.exceptions.ResponseError: a channel is not remembered.
+        """
+        answered(position.find(), ask)
+        answered(position.aim(), ask)
+        past: deque[Message] = deque(maxlen=self._queue.maxsize)
+        channels, more = set(self._mailbox.channels), True
+        patterns = [(topic.matches, pattern) for pattern, topic in self._mailbox.patterns.items()]
+        while more:
+            gap, messages, more = answered(position.page(), ask)
+            self.gap |= gap
+            for entry_id, channel, data in messages:
+                matching = (pattern for matches, pattern in patterns if matches(channel))
+                pattern = None if channel in channels else next(matching, None)
+                past.append(Message(channel, data, pattern, id_text(entry_id).encode()))
+                position.took(entry_id)
+        with self._node.use():
+            live = [message for message in self._queue if position.takes(message.id)]
+            self._queue.clear()
+            self._queue.extend(past)
+            for message in live:
+                self._queue.append(message)
 
     @property
     def closed(self) -> bool:
