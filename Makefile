@@ -49,8 +49,9 @@ crash: $(STAMP)  ## kill -9 and power cuts under random load, then compare: abou
 	$(BIN)/python tests/crash/power.py
 
 # What the tests need from Debian. Installed as root, asked for by name otherwise.
+DEBIAN := redis-server redis-tools curl chromium prometheus prometheus-redis-exporter systemd nginx-light stunnel4
 debian:
-	@sh tools/debian.sh redis-server redis-tools chromium
+	@sh tools/debian.sh $(DEBIAN)
 
 # The npm packages of the tests, installed once for each package-lock.json.
 node:
