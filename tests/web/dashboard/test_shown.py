@@ -19,10 +19,10 @@ def test_what_is_shown_is_the_beginning_of_what_there_is(data: bytes, size_max: 
     msgspec.json.encode(found)
 
 
-@given(
-    st.text(st.characters(min_codepoint=0x20, exclude_characters="\x7f", codec="utf-8"), max_size=40),
-    st.integers(4, 40),
-)
+PRINTED = st.characters(min_codepoint=0x20, exclude_characters="\x7f", codec="utf-8")
+
+
+@given(st.text(PRINTED, max_size=40), st.integers(4, 40))
 def test_text_stays_text_wherever_it_is_cut(text: str, size_max: int) -> None:
     found = shown(text.encode(), size_max)
     assert text.startswith(found["text"])

@@ -59,6 +59,10 @@ class Visit:
         """Go to a page, as a link does."""
         self.page.evaluate("where => { location.hash = `#/${where}`; }", where)
 
+    def tried(self, url: str) -> None:
+        """The test itself has made the page ask for this."""
+        self._asked = [each for each in self._asked if each != url]
+
     def wide(self) -> float:
         """By how much the page is wider than the window."""
         return float(self.page.evaluate("document.documentElement.scrollWidth - window.innerWidth"))

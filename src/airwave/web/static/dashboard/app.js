@@ -45,6 +45,7 @@ const links = new Map();
 let me = null;
 let page = null;
 let shown = "";
+let opened = false;
 
 function frame() {
   const tabs = TABS.map(({ path, label, key }) => {
@@ -128,7 +129,9 @@ function open() {
     else link.removeAttribute("aria-current");
   }
   if (document.activeElement && document.activeElement.closest(".tabs")) return;
-  if (document.activeElement === document.body) main.focus({ preventScroll: true });
+  // Who came by a link that is gone now goes on at the new content; who has just come begins at the top.
+  if (opened && document.activeElement === document.body) main.focus({ preventScroll: true });
+  opened = true;
 }
 
 function serverState(state) {

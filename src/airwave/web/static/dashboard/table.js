@@ -59,7 +59,9 @@ export function table(options) {
     let waiting = 0;
     search.addEventListener("input", () => {
       clearTimeout(waiting);
-      waiting = setTimeout(() => change({ q: search.value.trim(), offset: 0 }), 150);
+      Object.assign(state, { q: search.value.trim(), offset: 0 });
+      note();
+      waiting = setTimeout(refresh, 150);
     });
     search.addEventListener("keydown", (event) => {
       if (event.key !== "Enter") return;
@@ -93,14 +95,19 @@ export function table(options) {
     return Array.from({ length: 6 }, () => h("tr.skeleton", { "aria-hidden": "true" }, columns.map(() => h("td", {}, h("span.bone")))));
   }
 
-  function change(what) {
-    Object.assign(state, what);
+  /** Put the state into the address. */
+  function note() {
     replaceQuery({
       q: state.q,
       sort: state.sort === (options.sort || "") && state.desc === Boolean(options.desc) ? "" : state.sort,
       desc: state.sort === (options.sort || "") && state.desc === Boolean(options.desc) ? "" : state.desc ? "1" : "0",
       page: state.offset ? String(state.offset / PAGE + 1) : "",
     });
+  }
+
+  function change(what) {
+    Object.assign(state, what);
+    note();
     paintHeads();
     return refresh();
   }

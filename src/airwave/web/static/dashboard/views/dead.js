@@ -34,7 +34,7 @@ export function deadBar({ me, changed }) {
     });
     if (!sure) return;
     await act(found.key, null, back);
-    changed(true);
+    changed();
   }
 
   return { element, paint };

@@ -121,6 +121,7 @@ export function entriesPart({ me, key, isDead, changed }) {
   return {
     element,
     search: () => from.focus(),
+    reload: () => load(at),
     told(found) {
       const shownFirst = state.order === "newest" && !at && newest && found.last_id !== newest;
       fresh.hidden = !shownFirst;

@@ -78,7 +78,8 @@ export function overviewPage() {
     if (facts) setText(about, aboutText(facts, last));
     put(notes, attention(last).map((note) => h("li", {}, note)));
     notes.hidden = !notes.childElementCount;
-    const quiet = last.clients === 0 && samples.every((sample) => !sample.published && !sample.entries);
+    const quiet = last.clients <= 1 && // this page
+       samples.every((sample) => !sample.published && !sample.entries);
     if (quiet && !starters.childElementCount) put(starters, beginners(facts));
     if (!quiet && starters.childElementCount) put(starters);
   }

@@ -54,6 +54,11 @@ export function streamPage({ me, path }) {
     timer = setTimeout(() => !stopped && (document.hidden ? refreshLater() : refresh()), REFRESH_MS);
   }
 
+  function changed() {
+    if (content && content.reload) content.reload();
+    refresh();
+  }
+
   function refreshLater() {
     document.addEventListener("visibilitychange", () => !stopped && refresh(), { once: true });
   }
@@ -71,7 +76,7 @@ export function streamPage({ me, path }) {
       fact("Ever added", count(found.added)),
     );
     if (!dead && (found.dead_of || found.dead)) {
-      dead = deadBar({ me, changed: refresh });
+      dead = deadBar({ me, changed });
       notice.append(dead.element);
     }
     if (dead) dead.paint(found);
