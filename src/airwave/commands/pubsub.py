@@ -34,7 +34,7 @@ def _publish_remembered(session: Session, requests: list[Argv], first: int) -> i
     if len(messages) < 2:
         return 0
     try:
-        receivers = memory.publish_many(channel, messages, rule)
+        receivers = memory.keep_many(channel, messages, rule)
     except CommandError:  # one by one it is told
         return 0
     session.note_reply(len(messages))
@@ -96,9 +96,10 @@ def publish(session: Session, argv: Argv) -> bytes:
     broker = session.broker
     route = broker.pubsub.routes.get(channel)
     if route is None:
-        if broker.memory.rules and broker.memory.rule(channel) is not None:
+        memory = broker.memory
+        if memory.rules and (rule := memory.rule(channel)) is not None:
             session.note_reply()
-            return resp.integer(broker.memory.publish(channel, message))
+            return resp.integer(memory.keep(channel, message, rule))
         route = broker.pubsub.find_route(channel)
     return resp.integer(broker.pubsub.deliver(route, message)) if route else _NOBODY
 

@@ -15,7 +15,6 @@ Age is a limit of messages, not of keys: each goes when its time is over, by the
 import heapq
 from collections.abc import Callable, Collection, Sequence
 from itertools import repeat
-from typing import NamedTuple
 
 from airwave import errors, glob
 from airwave.database import STREAM
@@ -35,12 +34,10 @@ _MATCHES_MAX = 256  # patterns whose channels are known
 _RETRY_MS = 1000  # until a stream is looked at again whose oldest entries had to be fetched from disk
 
 
-class Said(NamedTuple):
-    """A message that was published in this turn, and has left for nobody yet."""
+Said = tuple[bytes, bytes, bytes]
+"""A message that was published in this turn, and has left for nobody yet: channel, ID of its entry, message."""
 
-    channel: bytes
-    entry_id: bytes
-    message: bytes
+_UNKNOWN = RememberRule(b"")  # of a channel that was never asked for
 
 
 class Memory:
@@ -70,6 +67,7 @@ class Memory:
         self._current = Current()
         self._durable = keyspace.journal.durable
         self._matchers: list[tuple[Callable[[bytes], bool], RememberRule]] = []
+        self._prefixes: tuple[bytes, ...] = ()  # what the channels of any rule begin with
         self._rule_of: dict[bytes, RememberRule | None] = {}  # of channels that were asked for
         self._known: dict[bytes, RememberRule] = {}  # channels that have, or had, a stream
         self._due: list[tuple[int, bytes]] = []  # a heap: Unix ms, channel whose oldest message is too old then
@@ -83,6 +81,7 @@ class Memory:
         """The setting was changed."""
         self.rules = rules
         self._matchers = [(glob.compile(rule.glob), rule) for rule in rules]
+        self._prefixes = tuple([glob.literal_prefix(rule.glob) for rule in rules])
         self.begin(lost=False)
 
     def begin(self, *, lost: bool = True) -> None:
@@ -109,18 +108,20 @@ class Memory:
 
     def rule(self, channel: bytes) -> RememberRule | None:
         """The rule for a channel; None: it is not remembered."""
-        try:
-            return self._rule_of[channel]
-        except KeyError:
+        found = self._rule_of.get(channel, _UNKNOWN)
+        if found is _UNKNOWN:
             if len(self._rule_of) > len(self._known) + _SPARE:
                 self._rule_of.clear()
             found = self._rule_of[channel] = self._find_rule(channel)
-            return found
+        return found
 
     def _find_rule(self, channel: bytes) -> RememberRule | None:
-        if channel.startswith(RESERVED):
-            return None
-        return next((rule for matches, rule in self._matchers if matches(channel)), None)
+        # Most channels match nothing, and are new only once: one look at all prefixes takes less than one match.
+        if channel.startswith(self._prefixes) and not channel.startswith(RESERVED):
+            for matches, rule in self._matchers:
+                if matches(channel):
+                    return rule
+        return None
 
     # --- publishing ---------------------------------------------------------------------------------------------------
 
@@ -135,21 +136,23 @@ class Memory:
                 left, the message is too large, or nothing can be written.
         """
         rule = self.rule(channel) if self.rules else None
-        if rule is None:
-            return self._pubsub.publish(channel, message)
+        return self._pubsub.publish(channel, message) if rule is None else self.keep(channel, message, rule)
+
+    def keep(self, channel: bytes, message: bytes, rule: RememberRule) -> int:
+        """The same for a channel that is remembered, by this rule."""
         stream, now_ms = self._stream_of(channel, rule, len(message))
         entry_id = self._next_ids(stream, now_ms, 1)
         shown = b"%d-%d" % (entry_id >> SEQ_BITS, entry_id & SEQ_MAX)
         stream.append(entry_id, entry_of(shown, message))
         self._added(stream, rule, now_ms, 1)
         if self._durable:
-            self.turn.append(Said(channel, shown, message))
+            self.turn.append((channel, shown, message))
         route = self._route(channel)
         self._current.text = shown
         return self._pubsub.deliver(route, message) if route else 0
 
-    def publish_many(self, channel: bytes, messages: list[bytes], rule: RememberRule) -> list[int]:
-        """The same for several messages of a channel that is remembered: all of them, or none.
+    def keep_many(self, channel: bytes, messages: list[bytes], rule: RememberRule) -> list[int]:
+        """The same for several messages: all of them, or none.
 
         In a pipeline a message costs less than half of what it does alone: the stream is found and limited once.
 
@@ -163,7 +166,7 @@ class Memory:
         stream.extend(range(first_id, first_id + len(messages)), [*map(entry_of, ids, messages)])
         self._added(stream, rule, now_ms, len(messages))
         if self._durable:
-            self.turn += map(Said, repeat(channel), ids, messages)
+            self.turn += zip(repeat(channel), ids, messages)
         route = self._route(channel)
         if not route:
             return [0] * len(messages)
