@@ -115,8 +115,8 @@ class Position:
         else:
             self.last = start.id if start.id is not None else (yield from self._before(start))
             lost, _ = yield from self._replay(self.last, 1)
-            self._lost = 0 if self.last else lost  # who wants all that is there does not ask what is not
             self._known = bool(start.id)
+            self._lost = 0 if self._known else lost  # who has seen nothing yet takes what there is
         self._start = None
 
     def aim(self) -> Steps[None]:

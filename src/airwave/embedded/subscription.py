@@ -123,7 +123,7 @@ class Subscription(Closing):
     user, with its engine, or because nobody refers to it any more.
 
     Attributes:
-        gap: history did not reach back to where it was to begin.
+        gap: it was to begin behind an ID, and history did not reach back so far.
     """
 
     def __init__(
