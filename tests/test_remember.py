@@ -351,6 +351,17 @@ def test_the_last_so_many(count: int) -> None:
     )
 
 
+@pytest.mark.parametrize("made", ["XGROUP CREATE a g $ MKSTREAM", "XADD a * field other"])
+def test_a_stream_that_something_else_has_made_is_known_and_held_to_its_age(made: str) -> None:
+    node = remembering("* ttl 10")
+    alice = node.peer()
+    alice.ask(made)
+    alice.ask("PUBLISH a x")
+    assert replayed(node, [], [b"*"], 0) == [b"x"]
+    node.advance(11)
+    assert alice.ask("XLEN a") == 0
+
+
 def test_a_new_channel_is_found_by_a_pattern_that_was_asked_for_before() -> None:
     node = remembering("*")
     alice = node.peer()

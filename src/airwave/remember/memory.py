@@ -195,6 +195,8 @@ class Memory:
         if stream is None:
             stream = self._database.create_stream(channel)
             self._learn(channel, rule, stream, now_ms)
+        elif channel not in self._known:  # XADD or XGROUP has made it
+            self._learn(channel, rule, stream, now_ms)
         self._wake()
         return stream, now_ms
 
