@@ -94,7 +94,8 @@ class Site:
     @contextmanager
     def websocket(self, path: str = "/ws", **options: Any) -> Iterator["Socket"]:
         """Open a WebSocket."""
-        with connect_websocket(f"ws://{self.host}{path}", open_timeout=DEADLINE_S, compression=None, **options) as ws:
+        about = {"open_timeout": DEADLINE_S, "max_queue": None, "compression": None, **options}
+        with connect_websocket(f"ws://{self.host}{path}", **about) as ws:
             yield Socket(ws)
 
     def raw(self, data: bytes, receive_bytes: int = 0) -> socket.socket:
@@ -116,7 +117,9 @@ class Events:
     ) -> None:
         text = query if isinstance(query, str) else urlencode(query, doseq=True)
         lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        self.socket = site.raw(f"GET /events?{text} HTTP/1.1\r\nHost: {site.host}\r\n{lines}\r\n".encode(), receive_bytes)
+        self.socket = site.raw(
+            f"GET /events?{text} HTTP/1.1\r\nHost: {site.host}\r\n{lines}\r\n".encode(), receive_bytes
+        )
         self._file = self.socket.makefile("rb")
         self.status = int(self._file.readline().split()[1])
         self.headers = {}
@@ -212,7 +215,12 @@ class Socket:
 
 
 def token(
-    subscribe: list[str] | None = None, publish: list[str] | None = None, *, key: Any = KEY, algorithm: str = "HS256", **claims: Any
+    subscribe: list[str] | None = None,
+    publish: list[str] | None = None,
+    *,
+    key: Any = KEY,
+    algorithm: str = "HS256",
+    **claims: Any,
 ) -> str:
     """A token."""
     about = {"sub": "user:1", "exp": int(time.time()) + 600, "subscribe": subscribe or [], "publish": publish or []}

@@ -117,7 +117,7 @@ class Conversation:
             raise Refused(f"you have {allowed} subscriptions: see http-max-subscriptions")
         if begin is None:
             session.join(topics)
-            self.answer(ask.id, **_entry(position(memory, topics) if remembers(memory, topics) else 0))
+            self.answer(ask.id, **_entry(position(memory, topics) if remembers(memory, topics) else None))
             return
 
         def started(after: int) -> None:
@@ -179,7 +179,7 @@ class Conversation:
         if isinstance(reply, CommandFailed):
             self.refuse(str(reply), ask_id)
         else:
-            self.answer(ask_id, delivered=reply, entry=_entry(entry_id).get("entry"))
+            self.answer(ask_id, delivered=reply, entry=_entry(entry_id or None).get("entry"))
 
     def history(self, ask: Ask) -> None:
         """Ask for what was published."""
@@ -244,6 +244,6 @@ def _payload(ask: Ask) -> bytes:
         raise Refused("data64 is not base64") from None
 
 
-def _entry(entry_id: int) -> dict[str, str]:
-    """An ID for an answer; 0: there is none."""
-    return {"entry": entry_ids.text(entry_id).decode()} if entry_id else {}
+def _entry(entry_id: int | None) -> dict[str, str]:
+    """An ID for an answer, if there is one."""
+    return {} if entry_id is None else {"entry": entry_ids.text(entry_id).decode()}

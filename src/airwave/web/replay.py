@@ -34,7 +34,7 @@ class Wanted(NamedTuple):
         start: see `airwave.since`; None: the text is no position of this server, so that all they know is lost.
         text: in their words.
         asked_ms: when they said so, Unix ms.
-        resumes: it is the position where they stopped: what is missing behind it is a gap.
+        resumes: it is an ID, where they stopped: what is missing behind it is a gap.
     """
 
     start: Start | None
@@ -50,7 +50,7 @@ def wanted(text: str, now_ms: int) -> Wanted:
         ValueError: it is nothing of the kind; the message says what it may be.
     """
     start = since.parse(text)
-    return Wanted(start, text, now_ms, resumes=start.id is not None or bool(start.at_ms) or start.ago_ms is not None)
+    return Wanted(start, text, now_ms, resumes=start.id is not None)
 
 
 def resumption(text: str) -> Wanted:
@@ -112,28 +112,24 @@ class Replay:
         Raises:
             Cold: entries are being read from disk.
         """
-        memory = self._memory
-        if self._after < 0:
-            after = self._position()
-            page = memory.replay(*self.topics, after, self._count)
+        first = self._after < 0
+        after = self._position() if first else self._after
+        page = self._memory.replay(*self.topics, after, self._count)
+        if first:
             self._started(after)
-            checked = self._begin.resumes
-        else:
-            after, checked = self._after, True
-            page = memory.replay(*self.topics, after, self._count)
-        frames = self._gap(after) if checked else []
+        frames = self._gap(after, first=first)
         size = 0
         for entry_id, channel, message in page:
             self._current.text = entry_ids.text(entry_id)
             for head in self._heads_of(channel):
                 frames.append(head(message))
                 size += len(frames[-1])
-        self._after = page[-1][0] if page else max(after, 0)
+        self._after = page[-1][0] if page else after
         complete = len(page) < self._count
-        if page:
-            self._count = max(PAGE_MIN, min(PAGE_MAX, PAGE_BYTES * len(page) // (size + 1)))
         if complete:
             self._join()
+        else:
+            self._count = max(PAGE_MIN, min(PAGE_MAX, PAGE_BYTES * len(page) // (size + 1)))
         return frames, complete
 
     def _position(self) -> int:
@@ -147,24 +143,31 @@ class Replay:
         ms = start.at_ms if start.at_ms is not None else self._begin.asked_ms - (start.ago_ms or 0)
         return max(0, (max(0, ms) << SEQ_BITS) - 1)
 
-    def _gap(self, after: int) -> list[bytes]:
+    def _gap(self, after: int, *, first: bool) -> list[bytes]:
         """The event for what is missing behind a position; none if nothing is."""
-        lost = self._memory.lost(*self.topics)
-        unknown = self._begin.start is None or not self._is_remembered()
-        if self._after >= 0:
-            unknown = False
-        if after >= lost and after <= self._memory.last_id and not unknown:
+        memory, begin = self._memory, self._begin
+        if first and not begin.resumes:
             return []
-        if after >= lost and after > self._memory.last_id and self._begin.start and self._begin.start.id is None:
-            return []  # a time: nothing was published since
-        since_text = self._begin.text if self._after < 0 else entry_ids.text(after).decode()
+        lost = memory.lost(*self.topics)
+        known = not first or (begin.start is not None and after <= self._latest(after) and self._is_remembered())
+        if known and lost <= after:
+            return []
         about = {
             "channels": shown(self.topics.channels),
             "patterns": shown(self.topics.patterns),
-            "since": since_text,
+            "since": begin.text if first else entry_ids.text(after).decode(),
             "lost": entry_ids.text(lost).decode() if lost > after else None,
         }
-        return [self._wire.gap(about, max(lost, min(after, self._memory.last_id)))]
+        return [self._wire.gap(about, max(lost, min(after, memory.last_id)))]
+
+    def _latest(self, after: int) -> int:
+        """The greatest ID there is. Whoever adds to a stream by XADD may have given it one ahead of all others."""
+        memory = self._memory
+        if after <= memory.last_id:
+            return memory.last_id
+        matching = [channel for pattern in self.topics.patterns for channel in memory.channels(pattern)]
+        streams = [memory.stream(channel) for channel in (*self.topics.channels, *matching)]
+        return max([memory.last_id, *[stream.last_id for stream in streams if stream is not None]])
 
     def _is_remembered(self) -> bool:
         return remembers(self._memory, self.topics)

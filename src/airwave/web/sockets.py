@@ -4,6 +4,7 @@ import asyncio
 import base64
 import binascii
 import hashlib
+from typing import cast
 
 from aiohttp import web
 
@@ -38,6 +39,7 @@ from airwave.web.visitor import Visitor
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _CLOSE_S = 5  # until a client that was told to close is cut off
+_ANSWERS_MAX = 256  # that may wait before more is read
 _PING = control_frame(PING)
 
 
@@ -47,9 +49,10 @@ class SocketSession(WebSession):
     Attributes:
         conversation: what it asks for.
         heard: it has sent something since the last heartbeat.
+        left: it has said that it closes the connection.
     """
 
-    __slots__ = ("_cut", "conversation", "frames", "heard")
+    __slots__ = ("_cut", "conversation", "frames", "heard", "left")
 
     wire = WS
     library = b"airwave-ws"
@@ -58,6 +61,7 @@ class SocketSession(WebSession):
         super().__init__(broker, connection, visitor, subscribers)
         self.frames = Frames(broker.settings.http_max_message_size)
         self.heard = True
+        self.left = False
         self._cut: asyncio.TimerHandle | None = None
 
     def begin(self, lines: Lines, limits: Limits, client: str) -> None:
@@ -82,6 +86,15 @@ class SocketSession(WebSession):
                     return
         except FrameError as error:
             self.close_after(close_frame(error.code, str(error)))
+        if len(self.out) > _ANSWERS_MAX:  # a loop may read many times in one turn
+            self.transport.pause_reading()
+            self.step_soon()
+
+    def go_on(self) -> None:
+        """See `WebSession`; and what was put off is read."""
+        super().go_on()
+        if not self.lagging and not self.gone:
+            self.transport.resume_reading()
 
     def _take(self, message: Message) -> None:
         if message.opcode == TEXT:
@@ -91,6 +104,7 @@ class SocketSession(WebSession):
         elif message.opcode == PING:
             self.say(control_frame(PONG, message.payload))
         elif message.opcode == CLOSE:
+            self.left = True
             self.close_after(close_frame(close_code(message.payload)))
 
     def pause_writing(self) -> None:
@@ -107,12 +121,16 @@ class SocketSession(WebSession):
     # --- its end ----------------------------------------------------------------------------------------------------
 
     def finish(self) -> None:
-        """See `Session`: what it was told has to arrive, so it is the client that closes first."""
+        """See `Session`. If the client did not ask for it, the connection is closed by the client, or after a while: a
+        connection that is closed while it has unread input is reset, and the reason would be lost."""
         if self.gone or self._cut is not None:
             return
+        if self.left:
+            super().finish()
+            return
         self.broker.dismiss(self)
-        if not self.out and isinstance(self.transport, asyncio.Transport | asyncio.WriteTransport):
-            self.transport.write_eof()
+        if not self.out:
+            cast(asyncio.Transport, self.transport).write_eof()
         self._cut = asyncio.get_running_loop().call_later(_CLOSE_S, self.disconnect)
 
     def eof_received(self) -> None:
@@ -160,6 +178,8 @@ async def websocket(request: web.Request) -> web.StreamResponse:
     session.begin(request.app[LINES], request.app[LIMITS], client_of(request, visitor))
     session.say(first)
     connection.transport.set_protocol(as_protocol(session))
+    if connection.early:
+        session.data_received(connection.early)
     return left()
 
 

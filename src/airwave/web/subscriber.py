@@ -42,7 +42,7 @@ class WebSession(Session):
         self.visitor = visitor
         self.subscribers = subscribers
         self.replays: deque[Replay] = deque()
-        super().__init__(broker, *connection)
+        super().__init__(broker, connection.transport, connection.peer, connection.local)
         self.format = self.wire
         self.name = _printable(visitor.subject)
         self.lib_name = self.library
@@ -81,9 +81,10 @@ class WebSession(Session):
         """Bring it what it has missed, and subscribe it then."""
         self.replays.append(replay)
         if len(self.replays) == 1:
-            self._step_soon()
+            self.step_soon()
 
-    def _step_soon(self) -> None:
+    def step_soon(self) -> None:
+        """Let the next tick call `go_on`."""
         self.broker.put_off.append(self)
         self.broker.wake()
 
@@ -101,13 +102,13 @@ class WebSession(Session):
         self.out[len(self.out) :] = frames
         self.flush_soon()
         if self.replays:
-            self._step_soon()
+            self.step_soon()
 
     def resume_writing(self) -> None:
         """See `Client`."""
         super().resume_writing()
         if self.replays and not self.lagging and not self.closing and self not in self.broker.cold:
-            self._step_soon()
+            self.step_soon()
 
     def _drop_oldest(self, excess: int) -> None:
         """See `Client`: the browser is told by a gap in place of what was dropped."""

@@ -17,11 +17,13 @@ class Connection(NamedTuple):
 
     Attributes:
         peer, local: the addresses as Redis prints them.
+        early: what the client has sent behind its request, without waiting for the answer.
     """
 
     transport: asyncio.Transport
     peer: str
     local: str
+    early: bytes
 
 
 def take_over(request: web.Request) -> Connection:
@@ -34,10 +36,11 @@ def take_over(request: web.Request) -> Connection:
     if transport is None or transport.is_closing():
         raise ConnectionResetError
     peer, local = (_shown(transport.get_extra_info(name)) for name in ("peername", "sockname"))
+    early = bytes(getattr(protocol, "_message_tail", b""))
     protocol.transport = None  # else it would be closed in the next line
     protocol.connection_lost(None)
     transport.resume_reading()
-    return Connection(transport, peer, local)
+    return Connection(transport, peer, local, early)
 
 
 def _shown(name: object) -> str:
