@@ -59,6 +59,10 @@ def test_signing_in_with_the_password_and_out_again(serve: MakeSite, visit: Open
     expect(page.get_by_role("heading", name="Overview")).to_be_visible()
     expect(page.get_by_text("admin", exact=True)).to_be_visible()
     assert page.evaluate("document.cookie") == ""
+    # Live data come by the cookie as well.
+    line = page.locator(".hero path.line.main")
+    before = line.get_attribute("d")
+    wait_for(lambda: line.get_attribute("d") != before, "the line to move")
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_label("Password or admin token")).to_be_visible()
 
@@ -70,6 +74,20 @@ def test_signing_in_with_a_token(serve: MakeSite, visit: OpenPage) -> None:
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_text("viewer: look only")).to_be_visible()
     expect(page.get_by_role("heading", name="Clients")).to_be_visible()
+
+
+def test_when_the_session_ends_the_form_comes_back(serve: MakeSite, visit: OpenPage) -> None:
+    site = serve("--requirepass", "secret")
+    page = visit(site, "settings", allowed=("401 (Unauthorized)", "WebSocket connection")).page
+    page.get_by_label("Password or admin token").fill("secret")
+    page.keyboard.press("Enter")
+    expect(page.locator(".setting").first).to_be_visible()
+    with site.node.connect() as peer:
+        peer.do("AUTH", "secret")
+        peer.do("CONFIG", "SET", "requirepass", "other")
+        peer.do("CLIENT", "KILL", "TYPE", "pubsub")
+        peer.do("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    expect(page.get_by_label("Password or admin token")).to_be_visible()
 
 
 # --- overview ---------------------------------------------------------------------------------------------------------

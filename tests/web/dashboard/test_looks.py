@@ -77,14 +77,25 @@ def test_everything_has_a_name_and_enough_contrast(busy: Site, visit: OpenPage, 
     assert window.page.evaluate(AUDIT) == []
 
 
+def test_the_audit_sees_what_is_wrong(busy: Site, visit: OpenPage) -> None:
+    page = visit(busy, "streams").page
+    settled(page, "streams")
+    page.evaluate("document.documentElement.style.setProperty('--soft', '#aaa')")
+    page.evaluate("document.querySelector('.search').removeAttribute('aria-label')")
+    page.evaluate("document.querySelector('h1').replaceWith(document.createElement('h3'))")
+    found = page.evaluate(AUDIT)
+    for words in ("contrast 2.", "no name: input.search", "there is not one h1", "a heading is empty"):
+        assert any(words in each for each in found), (words, found)
+
+
 def test_the_form_for_signing_in_has_names_and_contrast(serve: MakeSite, visit: OpenPage) -> None:
     window = visit(serve("--requirepass", "x"), allowed=("401",))
     expect(window.page.get_by_label("Password or admin token")).to_be_visible()
     assert window.page.evaluate(AUDIT) == []
 
 
-@pytest.mark.parametrize("width", [320, 390])
-def test_a_phone_never_scrolls_sideways(busy: Site, visit: OpenPage, width: int) -> None:
+@pytest.mark.parametrize("width", [320, 390, 820, 1024])
+def test_no_window_scrolls_sideways(busy: Site, visit: OpenPage, width: int) -> None:
     window = visit(busy, viewport={"width": width, "height": 700}, has_touch=True)
     for where in PLACES:
         window.go(where)
@@ -92,6 +103,8 @@ def test_a_phone_never_scrolls_sideways(busy: Site, visit: OpenPage, width: int)
         if window.page.locator(".entries summary").count():
             window.page.locator(".entries summary").first.click()
         assert window.wide() <= 0, where
+    if width > 800:
+        return
     # Fingers find the pages below, and nothing is hidden behind them.
     box = window.page.get_by_role("link", name="Overview", exact=True).bounding_box()
     assert box is not None

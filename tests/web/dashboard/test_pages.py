@@ -45,6 +45,12 @@ def test_the_first_page_is_the_index(site: Site) -> None:
     assert site.get("/").body == (FOLDER / "index.html").read_bytes()
 
 
+def test_who_is_not_served_at_all_gets_no_page_either(site: Site) -> None:
+    for path in ("/", "/dashboard/app.js"):
+        assert site.get(path, Host="evil.example").status == 403
+        assert site.get(path, **{"X-Forwarded-For": "192.0.2.1"}).status == 403
+
+
 @pytest.mark.parametrize("path", ["no.js", "../airwave.js", "..%2fairwave.js", "%2e%2e/airwave.js", "views", "views/"])
 def test_nothing_else_is_served(site: Site, path: str) -> None:
     assert site.get(f"/dashboard/{path}").status == 404

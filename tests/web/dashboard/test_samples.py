@@ -74,6 +74,16 @@ def test_only_who_asks_by_name_is_told() -> None:
     ours.gets(["pmessage", "__airwave__:*", "__airwave__:overview", told])
 
 
+def test_what_pages_are_told_is_no_traffic() -> None:
+    node = Node()
+    samples = Samples(node.broker)
+    page = node.peer("a:1")
+    page.do("SUBSCRIBE __airwave__:overview", ["subscribe", "__airwave__:overview", 1])
+    second(node, samples)
+    assert node.broker.pubsub.deliveries == 1
+    assert second(node, samples)["delivered"] == 0
+
+
 def test_many_subscriptions_are_counted_less_often() -> None:
     node = Node()
     samples = Samples(node.broker)

@@ -10,7 +10,7 @@ from urllib.parse import quote_from_bytes, unquote_to_bytes
 import msgspec
 from aiohttp import web
 
-from airwave.web.access import require
+from airwave.web.access import require, who
 from airwave.web.answers import body_of, problem
 from airwave.web.keys import BROKER
 from airwave.web.origins import address, foreign_origin
@@ -31,13 +31,17 @@ def not_found(error: str) -> web.HTTPException:
 
 
 def open_to_all(request: web.Request) -> None:
-    """Let everybody pass, if there is a dashboard.
+    """Let everybody pass who is served at all, if there is a dashboard.
 
     Raises:
         HTTPNotFound: the setting `dashboard` is no.
+        HTTPForbidden: only this machine is served.
     """
     if request.app[BROKER].settings.dashboard == "no":
         raise not_found("there is no dashboard here: see the setting dashboard")
+    visitor = who(request)
+    if visitor.role == "none" and visitor.status == 403:
+        raise problem(web.HTTPForbidden, visitor.refusal)
 
 
 def reading(request: web.Request) -> Visitor:

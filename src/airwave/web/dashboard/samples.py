@@ -35,6 +35,7 @@ class Samples:
     def __init__(self, broker: Broker) -> None:
         self.kept: deque[Sample] = deque(maxlen=KEPT)
         self._broker = broker
+        self._told = 0  # samples given to pages: who only looks is not to see that as traffic
         self._counters = self._count()
         self._at_ns = broker.clock()
         self._subscriptions = 0
@@ -51,7 +52,7 @@ class Samples:
         self._counters, self._at_ns = counters, now_ns
         sample = {"at": broker.host.wall_ms()} | {name: round(rate, 3) for name, rate in rates.items()} | self._gauges()
         self.kept.append(sample)
-        broker.pubsub.tell(CHANNEL, msgspec.json.encode(sample), PREFIX)
+        self._told += broker.pubsub.tell(CHANNEL, msgspec.json.encode(sample), PREFIX)
         broker.wake()
         return sample
 
@@ -62,7 +63,7 @@ class Samples:
         self._rss_bytes = usage["rss_bytes"]
         return {
             "published": published(broker),
-            "delivered": broker.pubsub.deliveries,
+            "delivered": broker.pubsub.deliveries - self._told,
             "commands": broker.commands_processed,
             "entries": broker.command_stats["xadd"].calls,
             "errors": sum(stats.errors.values()) + stats.unexpected_errors,

@@ -138,14 +138,15 @@ async def stream(request: web.Request) -> web.Response:
     first = nlargest(GROUPS_MAX, found.groups.values(), key=lambda group: len(group.pending))
     groups = [_group(found, group, now_ms) for group in sorted(first, key=lambda group: group.name)]
     of = name.removesuffix(DEAD) if name.endswith(DEAD) else None
-    facts = {
+    facts: Row = {
         "added": found.added,
         "first_id": entry_ids.text(found.first_id).decode(),
         "last_id": entry_ids.text(found.last_id).decode(),
         "dead_of": text_of(of) if of is not None else None,
         "dead_of_key": key_of(of) if of is not None else None,
     }
-    return json_answer(_row(broker, request.app[RATES], found) | facts | {"groups": groups})
+    facts |= {"group_count": len(found.groups), "groups": groups}
+    return json_answer(_row(broker, request.app[RATES], found) | facts)
 
 
 def _group(found: Stream, group: Group, now_ms: int) -> Row:

@@ -134,12 +134,21 @@ function open() {
   opened = true;
 }
 
-function serverState(state) {
+async function serverState(state) {
   const lost = state === "lost";
   document.documentElement.classList.toggle("away", lost);
   banner.hidden = !lost;
-  if (lost) put(banner, h("span.spin", { "aria-hidden": "true" }), "The server does not answer. Trying again; what you see is the last that was known.");
-  else put(banner);
+  if (!lost) return put(banner);
+  const say = (text) => put(banner, h("span.spin", { "aria-hidden": "true" }), text);
+  say("The server does not answer. Trying again; what you see is the last that was known.");
+  try {
+    await get("/api/dashboard"); // if the session is over, this shows the form for signing in
+    if (live.state === "lost") say("Nothing comes live: the server refuses the WebSocket, or something between does. Trying again.");
+    document.documentElement.classList.remove("away");
+  } catch {
+    // It is as the banner says.
+  }
+  return undefined;
 }
 
 async function begin() {

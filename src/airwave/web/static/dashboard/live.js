@@ -74,7 +74,7 @@ export class Live {
       if (!this.wanted) return;
       const wait = WAIT_MS[Math.min(this.failures, WAIT_MS.length - 1)];
       this.failures += 1;
-      this.become("lost");
+      this.become("lost", true);
       this.timer = setTimeout(() => this.wanted && !this.socket && this.connect(), wait * (0.75 + Math.random() / 2));
     };
   }
@@ -108,8 +108,8 @@ export class Live {
     for (const listener of topic.listeners) listener(frame);
   }
 
-  become(state) {
-    if (this.state === state) return;
+  become(state, again = false) {
+    if (this.state === state && !again) return;
     this.state = state;
     this.onState(state);
   }

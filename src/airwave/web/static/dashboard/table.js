@@ -12,7 +12,8 @@ const PAGE = 50;
 /**
  * @param {object} options
  *   caption: what the table is, for screen readers
- *   columns: [{ key?: sort key of the API, label, number?: bool, hint?: text, first?: "desc", cell: row => cell }]
+ *   columns: [{ key?: sort key of the API, label, number?: bool, hint?: text, first?: "desc", wide?: bool, cell: row => cell }]
+ *     wide: left out where there is little room
  *     cell: a text, or { text, href?, title?, class?, node?: () => Node made once for a row }
  *   id: row => key
  *   load: ({ q, sort, desc, offset, limit }) => Promise<{ rows, total }>
@@ -43,7 +44,7 @@ export function table(options) {
   const heads = columns.map((column) => head(column));
   const body = h("tbody");
   const grid = h("table.grid", {}, h("caption.unseen", {}, caption), h("thead", {}, h("tr", {}, heads.map((each) => each.cell))), body);
-  const sum = h("p.sum", { role: "status" });
+  const sum = h("p.sum");
   const previous = h("button", { type: "button", onclick: () => turnPage(-1) }, "Previous");
   const next = h("button", { type: "button", onclick: () => turnPage(1) }, "Next");
   const pager = h("nav.pager", { "aria-label": "Pages", hidden: true }, previous, next);
@@ -72,12 +73,13 @@ export function table(options) {
 
   /** A heading; over numbers, which stand at the right, the label stands at the right of all else. */
   function head(column) {
+    const tag = `th${column.number ? ".number" : ""}${column.wide ? ".wide" : ""}`;
     const about = column.hint ? hint(column.hint, column.label) : null;
     const inside = (label) => (column.number ? [about, label] : [label, about]);
-    if (!column.key) return { column, cell: h(column.number ? "th.number" : "th", { scope: "col" }, inside(column.label || h("span.unseen", {}, "Actions"))) };
+    if (!column.key) return { column, cell: h(tag, { scope: "col" }, inside(column.label || h("span.unseen", {}, "Actions"))) };
     const arrow = h("span.arrow", { "aria-hidden": "true" });
     const button = h("button.sort", { type: "button" }, column.number ? [arrow, column.label] : [column.label, arrow]);
-    const cell = h(column.number ? "th.number" : "th", { scope: "col", "aria-sort": "none" }, inside(button));
+    const cell = h(tag, { scope: "col", "aria-sort": "none" }, inside(button));
     button.addEventListener("click", () => {
       const again = state.sort === column.key;
       change({ sort: column.key, desc: again ? !state.desc : column.number || column.first === "desc", offset: 0 });
@@ -178,7 +180,7 @@ export function table(options) {
 
   function make(row) {
     const cells = columns.map((column, index) =>
-      h(`${index === 0 ? "th" : "td"}${column.number ? ".number" : ""}`, { scope: index === 0 ? "row" : null, dataset: { label: column.label || "" } }),
+      h(`${index === 0 ? "th" : "td"}${column.number ? ".number" : ""}${column.wide ? ".wide" : ""}`, { scope: index === 0 ? "row" : null, dataset: { label: column.label || "" } }),
     );
     return { row, cells, element: h("tr", {}, cells) };
   }

@@ -46,7 +46,10 @@ export function channelPage({ me, path }) {
     const since = remembered ? `-${HISTORY}` : undefined;
     leave = live.subscribe(isPattern ? { pattern: name } : { channel: name, since }, (push) => tail.add(push), (error) => tail.say(error));
     if (!isPattern && me.can_change) side.prepend(publisher(key));
-    refreshing();
+    timer = setTimeout(async () => {
+      await details(); // with this page among those who listen
+      if (!stopped) refreshing();
+    }, 400);
   }
 
   const people = h("section.panel", { "aria-labelledby": "people-title" });

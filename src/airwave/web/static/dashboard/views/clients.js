@@ -10,13 +10,12 @@ export function clientsPage({ me }) {
   const columns = [
     { key: "name", label: "Name", cell: (row) => ({ text: row.name || "unnamed", class: row.name ? "name" : "faint", title: `id ${row.id}` }) },
     { key: "addr", label: "Address", cell: (row) => ({ text: row.addr, class: "mono" }) },
-    { key: "lib", label: "Library", cell: (row) => ({ text: row.lib || "–", class: row.lib ? "" : "faint" }) },
+    { key: "lib", label: "Library", cell: (row) => ({ text: row.lib || "–", class: row.lib ? "nowrap" : "faint" }) },
     { key: "subscriptions", label: "Subscribed to", number: true, cell: (row) => count(row.subscriptions) },
-    { key: "buffer", label: "Waiting", number: true, hint: "What waits to be sent to it. A large number means that it reads too slowly: a slow subscriber.", cell: (row) => ({ text: bytes(row.buffer), class: row.lagging ? "bad" : row.buffer ? "" : "faint", title: row.lagging ? "it does not keep up" : "" }) },
-    { key: "dropped", label: "Lost", number: true, hint: "Messages it lost under slow-subscriber-policy drop-oldest.", cell: (row) => ({ text: row.dropped ? count(row.dropped) : "–", class: row.dropped ? "bad" : "faint" }) },
+    { key: "buffer", label: "Waiting", number: true, hint: "What waits to be sent to it. A large number means that it reads too slowly: a slow subscriber. Under slow-subscriber-policy drop-oldest it loses messages then; they are counted here.", cell: (row) => ({ text: row.dropped ? `${bytes(row.buffer)}, ${count(row.dropped)} lost` : bytes(row.buffer), class: row.lagging || row.dropped ? "bad" : row.buffer ? "" : "faint", title: row.lagging ? "it does not keep up" : "" }) },
     { key: "age", label: "Connected", number: true, cell: (row) => duration(row.age_ms) },
     { key: "idle", label: "Idle", number: true, hint: "Since it last sent something. Subscribers only listen, so theirs may be long.", cell: (row) => duration(row.idle_ms) },
-    { label: "Last command", cell: (row) => ({ text: row.command || "–", class: "mono" }) },
+    { label: "Last command", wide: true, cell: (row) => ({ text: row.command || "–", class: "mono" }) },
   ];
   if (me.can_change) columns.push({ label: "", cell: () => ({ node: (row) => h("button.small", { type: "button", onclick: () => kill(row()) }, "Kill") }) });
 

@@ -65,7 +65,7 @@ export function streamPage({ me, path }) {
 
   function paint(found) {
     setText(title, found.name);
-    setText(groupsTab, `Groups (${found.groups.length})`);
+    setText(groupsTab, `Groups (${count(found.group_count)})`);
     put(
       facts,
       fact("Entries", count(found.length)),
