@@ -2,11 +2,11 @@
 
 from itertools import permutations
 
-from disk import SlowDisk
-
 from airwave.journal import IDEMPOTENT, IDMP
 from airwave.streams.idempotency import Producers, digest
 from airwave.streams.ids import SEQ_BITS
+
+from .disk import SlowDisk
 
 
 def entry(ms):

@@ -1,7 +1,6 @@
 """Policies for entries that consumer groups refer to."""
 
 import pytest
-from disk import SlowDisk
 
 from airwave.journal import ACKED as ACKED_EFFECT
 from airwave.journal import DELETED as DELETED_EFFECT
@@ -9,6 +8,8 @@ from airwave.journal import Journal
 from airwave.streams.chunk import Cold
 from airwave.streams.references import ACKED, DELREF, KEEPREF, delete, forget, is_referenced, unread_after
 from airwave.streams.stream import Stream
+
+from .disk import SlowDisk
 
 
 def stream_with_groups(journal=None, count=10):

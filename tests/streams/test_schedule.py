@@ -3,7 +3,6 @@
 import random
 
 import pytest
-from disk import SlowDisk
 
 from airwave import resp
 from airwave.journal import SCHEDULED, UNSCHEDULED, Journal
@@ -11,6 +10,8 @@ from airwave.streams import schedule
 from airwave.streams.ids import SEQ_BITS
 from airwave.streams.schedule import Agenda, Schedule, Scheduled, fields_of
 from airwave.streams.stream import Stream
+
+from .disk import SlowDisk
 
 FIELDS = b"*2\r\n$1\r\nf\r\n$1\r\nv\r\n"
 

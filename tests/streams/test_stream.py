@@ -1,6 +1,5 @@
 """A stream, against a plain dict; chunks are put away all the time, and fetched when asked for."""
 
-from disk import SlowDisk
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -10,6 +9,8 @@ from airwave.streams.chunk import BYTES_MAX, ENTRIES_MAX, Cold
 from airwave.streams.ids import ID_MAX, SEQ_BITS
 from airwave.streams.stream import Stream
 from airwave.streams.trimming import trim_before, trim_to_length
+
+from .disk import SlowDisk
 
 IDS = st.integers(0, 3000)
 

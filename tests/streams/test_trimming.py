@@ -1,13 +1,14 @@
 """What MAXLEN and MINID ask for; that trimming does it is in test_stream.py."""
 
 import pytest
-from disk import SlowDisk
 
 from airwave.journal import Journal
 from airwave.streams.chunk import ENTRIES_MAX, Cold
 from airwave.streams.references import ACKED, DELREF, KEEPREF
 from airwave.streams.stream import Stream
 from airwave.streams.trimming import Trim
+
+from .disk import SlowDisk
 
 COUNT = 3 * ENTRIES_MAX + 10
 
