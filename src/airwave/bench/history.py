@@ -77,7 +77,10 @@ def _not_remembered(name: str, about: str, at_least: float | None, plan: Callabl
         about,
         {"rules": "Airwave with five rules, none matches", "none": "Airwave without rules"},
         _ruled(plan, ("rules", "none"), RULES),
-        [Target(f"with rules to without: {about}", "rules", "none", by, at_least) for by in (RATE, CPU)],
+        [
+            Target(f"with rules to without: {about}", "rules", "none", RATE),
+            Target(f"with rules to without: {about}", "rules", "none", CPU, at_least),
+        ],
         SLICE_S,
     )
 

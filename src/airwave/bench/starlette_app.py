@@ -101,6 +101,7 @@ def serve(port: int) -> None:
         http="httptools",
         ws="websockets-sansio",
         ws_ping_interval=None,
+        timeout_keep_alive=3600,  # publishers have nothing to do while others are measured
         access_log=False,
         log_level="warning",
         backlog=4096,
