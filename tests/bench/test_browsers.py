@@ -3,8 +3,8 @@
 import pytest
 
 from airwave.bench import browsers, rounds
-from airwave.bench.browsers import BROWSERS, CONTENDERS, Measured, fan_out, latency, one_by_one
-from airwave.bench.contest import CPU, RATE
+from airwave.bench.browsers import BROWSERS, CONTENDERS, Measured, fan_out, latency, memory, one_by_one
+from airwave.bench.contest import CPU, MEMORY, RATE
 from airwave.bench.errors import BenchError
 from airwave.bench.program import Cores
 
@@ -32,6 +32,15 @@ def test_deliveries_are_counted(name: str, measured: Measured, keys: set[str]) -
         assert sample.operations > 0
         assert sample.operations % CLIENTS == 0
         assert (sample.cpu_us or 0) > 0
+
+
+@pytest.mark.slow
+def test_a_client_is_weighed() -> None:
+    with memory(200)("sse", UNPINNED) as measure:
+        sample = measure(0.1)
+    assert sample.operations == 200
+    assert 500 < sample.values[MEMORY] < 50_000
+    assert (sample.cpu_us or 0) > 0
 
 
 def test_airwave_must_be_eight_times_as_good_for_both_kinds_of_browsers() -> None:

@@ -36,7 +36,7 @@ def test_contests_are_shown_with_targets_doubts_and_where_it_was() -> None:
         for name, rate, cpu_us, busy in (("a", 900e3, 1.0, 0.95), ("b", 100e3, 7.0, 0.5))
     }
     assert contests_section(SUITE, result, KEPT) == (
-        "| load | by | deliveries/s, or time | server CPU, µs | load busy |\n"
+        "| load | by | deliveries/s, time or memory | server CPU, µs | load busy |\n"
         "|---|---|---:|---:|---:|\n"
         "| a load | A | 900.0 k/s | 1.00 | 95% |\n"
         "|  | B | 100.0 k/s | 7.00 | 50% |\n"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from airwave.bench import standings
-from airwave.bench.contest import CPU, RATE, Contest, Contests, Target
+from airwave.bench.contest import CPU, MEMORY, RATE, Contest, Contests, Target
 from airwave.bench.errors import BenchError
 from airwave.bench.model import Sample
 from airwave.bench.standings import Standings
@@ -24,6 +24,7 @@ SUITE = Contests(
     [
         Contest("one", "a load", {"a": "A", "b": "B"}, lambda _: nullcontext({}), TARGETS),
         Contest("late", "how late", {"a": "A"}, lambda _: nullcontext({}), [Target("late", "a", "b", "p50", 1.0)]),
+        Contest("heavy", "how heavy", {"a": "A"}, lambda _: nullcontext({})),
         Contest("broken", "a broken load", {}, lambda _: nullcontext({})),
     ],
     (),
@@ -37,6 +38,7 @@ def result(rounds: int = 5) -> Standings:
     slow = Sample({RATE: 100e3}, 1.0, 100_000, cpu_us=9.876, waited_s=0.0, load_busy=0.5)
     found.samples = {
         "one": {"a": [quick] * rounds, "b": [slow] * rounds},
+        "heavy": {"a": [Sample({MEMORY: 2500.0}, 1.0, 10, cpu_us=80.0)] * rounds},
         "late": {"a": [Sample({"p50": 1.5, "p99": 20.25}, 1.0)] * rounds},
     }
     found.failed = {"broken": "lost: 5 bytes"}
@@ -45,10 +47,11 @@ def result(rounds: int = 5) -> Standings:
 
 def test_the_table_has_a_line_for_each_contender() -> None:
     assert standings.table(SUITE, result()) == [
-        ["load", "by", "deliveries/s, or time", "server CPU, µs", "load busy"],
+        ["load", "by", "deliveries/s, time or memory", "server CPU, µs", "load busy"],
         ["a load", "A", "900.0 k/s", "1.00", "95%"],
         ["", "B", "100.0 k/s", "9.88", "50%"],
         ["how late", "A", "p50 1.500 ms, p99 20.250 ms", "–", "–"],
+        ["how heavy", "A", "2.5 KB", "80.00", "–"],
         ["a broken load", "", "failed: lost: 5 bytes", "", ""],
     ]
 

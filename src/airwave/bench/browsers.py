@@ -7,6 +7,7 @@ are not measured have nothing to do.
 import select
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import replace
@@ -27,7 +28,7 @@ from airwave.bench.audience import (
     subscribe_frame,
     websocket_clients,
 )
-from airwave.bench.contest import CPU, RATE, Contest, Contests, Opened, Target
+from airwave.bench.contest import CPU, MEMORY, RATE, Contest, Contests, Opened, Target
 from airwave.bench.load import LATE_NS_MAX, Crowd, Load, Publisher
 from airwave.bench.model import Measure, Sample
 from airwave.bench.paced import PAYLOAD, Listener, PacedPublisher, drive, percentile
@@ -41,6 +42,7 @@ APP = "airwave.bench.starlette_app"
 CLIENTS = 2000
 PUBLISHERS = 10
 TARGET = 8.0
+FIRST_CLIENTS = 10  # they pay for what a server has once
 LISTENERS = 20
 RATE_PER_S = 10.0
 
@@ -216,6 +218,38 @@ def latency(clients: int, listeners: int, rate_per_s: float) -> Measured:
     return measured
 
 
+# --- memory -----------------------------------------------------------------------------------------------------------
+
+
+def memory(clients: int) -> Measured:
+    """What a client takes that has got a message and waits for the next, and the CPU time of its connecting.
+
+    Each time on a new server: what one has given back is used again without growing.
+    """
+
+    @contextmanager
+    def measured(name: str, cores: Cores) -> Iterator[Measure]:
+        def measure(_: float) -> Sample:
+            start_s = time.perf_counter()
+            with way(name, cores) as (server, reached):
+                sockets = reached.connect(FIRST_CLIENTS)
+                try:
+                    learn(reached, sockets, PAYLOAD)
+                    before_bytes, cost = server.rss_bytes() or 0, Cost(server)
+                    sockets += reached.connect(clients)
+                    cpu_us, waited_s = cost.cpu_us_per(clients), cost.waited_s()
+                    learn(reached, sockets, PAYLOAD)
+                    grown_bytes = (server.rss_bytes() or 0) - before_bytes
+                finally:
+                    close_all(sockets)
+            seconds = time.perf_counter() - start_s
+            return Sample({MEMORY: grown_bytes / clients}, seconds, clients, cpu_us, waited_s)
+
+        yield measure
+
+    return measured
+
+
 # --- the suite --------------------------------------------------------------------------------------------------------
 
 
@@ -239,6 +273,7 @@ def _fan_out(name: str, about: str, publishers: int) -> Contest:
 
 
 SINGLY = f"{CLIENTS:,} clients, a message when all have the last one"
+HEAVY = f"memory and CPU to connect, each of {CLIENTS:,} clients"
 STEADY = f"{CLIENTS:,} clients, {RATE_PER_S:g} messages a second"
 
 BROWSERS = Contests(
@@ -254,6 +289,13 @@ BROWSERS = Contests(
             CONTENDERS,
             _each(one_by_one(CLIENTS)),
             _targets(SINGLY, (RATE, CPU), None),
+        ),
+        Contest(
+            "browsers-memory",
+            HEAVY,
+            CONTENDERS,
+            _each(memory(CLIENTS)),
+            _targets(HEAVY, (MEMORY, CPU), None),
         ),
         Contest(
             "browsers-latency",

@@ -9,18 +9,18 @@ from statistics import median
 from airwave.bench.model import Measure, Sample
 from airwave.bench.program import Cores
 
-RATE, CPU = "rate", "cpu"
+RATE, CPU, MEMORY = "rate", "cpu", "memory"
 Samples = Mapping[str, Sequence[Sample]]
 """What each contender did, round by round."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """How many times as good one contender is as another: more per second, or less CPU or time.
+    """How many times as good one contender is as another: more per second, or less CPU, memory or time.
 
     Attributes:
         about: what the row says.
-        by: `RATE`, `CPU`, or the key of a time in the samples' values.
+        by: `RATE`, `CPU`, `MEMORY`, or the key of a time in the samples' values.
         at_least: what must be reached; None: for information.
     """
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from airwave.bench import report
-from airwave.bench.contest import CPU, RATE, Contest, Contests, middle
+from airwave.bench.contest import CPU, MEMORY, RATE, Contest, Contests, middle
 from airwave.bench.errors import BenchError
 from airwave.bench.model import Sample
 
@@ -38,7 +38,7 @@ class Standings:
 
 def table(suite: Contests, result: Standings) -> list[list[str]]:
     """The heading, then a line for each contender of each load: medians of what it did and of its server's CPU time."""
-    lines = [["load", "by", f"{suite.operation}/s, or time", "server CPU, µs", "load busy"]]
+    lines = [["load", "by", f"{suite.operation}/s, time or memory", "server CPU, µs", "load busy"]]
     for contest in suite.contests:
         if contest.name in result.failed:
             lines.append([contest.about, "", f"failed: {result.failed[contest.name]}", "", ""])
@@ -59,9 +59,11 @@ def _cells(samples: Sequence[Sample]) -> list[str]:
 
 
 def _measured(samples: Sequence[Sample]) -> str:
-    rate = middle(samples, RATE)
+    rate, memory_bytes = middle(samples, RATE), middle(samples, MEMORY)
     if rate is not None:
         return report.quantity(rate, "per second")
+    if memory_bytes is not None:
+        return report.quantity(memory_bytes, "bytes")
     found = {key: middle(samples, key) for sample in samples for key in sample.values}
     return ", ".join(f"{key} {report.quantity(value, 'ms')}" for key, value in found.items() if value is not None)
 
