@@ -23,12 +23,15 @@ def of_ws(frame: bytes) -> Any:
     return json.loads(frame[start:])
 
 
-MESSAGES = [b"", b"hello", "hé \u2028 \"q\" \\ \r\n\t\0".encode(), b"data: x\n\nevent: y\n\n"]
+MESSAGES = [b"", b"hello", 'hé \u2028 "q" \\ \r\n\t\0'.encode(), b"data: x\n\nevent: y\n\n"]
 
 
 @pytest.mark.parametrize("message", MESSAGES)
 def test_text_stays_text_and_one_line(message: bytes) -> None:
-    for push in (of_sse(SSE.message_head(b"message", b"a")(message))[1], of_ws(WS.message_head(b"message", b"a")(message))):
+    for push in (
+        of_sse(SSE.message_head(b"message", b"a")(message))[1],
+        of_ws(WS.message_head(b"message", b"a")(message)),
+    ):
         assert push == {"channel": "a", "data": message.decode()}
 
 

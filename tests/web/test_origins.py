@@ -23,7 +23,9 @@ def request(host: str = "localhost:8379", peer: str = "127.0.0.1", method: str =
     return make_mocked_request(method, "/", {"Host": host, **found}, transport=Peer(peer))
 
 
-@pytest.mark.parametrize("host", ["localhost", "localhost:8379", "LOCALHOST:80", "127.0.0.1:8379", "127.1.2.3", "[::1]:8379"])
+@pytest.mark.parametrize(
+    "host", ["localhost", "localhost:8379", "LOCALHOST:80", "127.0.0.1:8379", "127.1.2.3", "[::1]:8379"]
+)
 @pytest.mark.parametrize("peer", ["127.0.0.1", "::1", "::ffff:127.0.0.1", "127.9.9.9"])
 def test_this_machine_by_its_own_names(host: str, peer: str) -> None:
     assert is_local(request(host, peer))
@@ -31,7 +33,17 @@ def test_this_machine_by_its_own_names(host: str, peer: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "evil.example:8379", "", "10.0.0.1", "[::2]", "2130706433"]
+    "host",
+    [
+        "evil.example",
+        "localhost.evil.example",
+        "127.0.0.1.evil.example",
+        "evil.example:8379",
+        "",
+        "10.0.0.1",
+        "[::2]",
+        "2130706433",
+    ],
 )
 def test_other_names_may_be_rebound(host: str) -> None:
     assert not is_local(request(host))
@@ -64,7 +76,15 @@ def test_our_own_pages(host: str, origin: str) -> None:
 
 @pytest.mark.parametrize(
     "origin",
-    ["http://localhost:3000", "https://evil.example", "null", "", "http://", "http://localhost:8379.evil.example", "file://"],
+    [
+        "http://localhost:3000",
+        "https://evil.example",
+        "null",
+        "",
+        "http://",
+        "http://localhost:8379.evil.example",
+        "file://",
+    ],
 )
 def test_pages_of_others(origin: str) -> None:
     for method in ("GET", "POST"):

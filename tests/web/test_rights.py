@@ -46,7 +46,9 @@ def test_patterns(allowed: bytes, pattern: bytes, covered: bool) -> None:
     assert Globs([allowed]).cover(pattern) is covered
 
 
-_GLOB = st.lists(st.sampled_from([b"a", b"b", b"*", b"?", b"[ab]", b"[^a]", rb"\*", b"_", b"\\", b"["]), max_size=6).map(b"".join)
+_GLOB = st.lists(
+    st.sampled_from([b"a", b"b", b"*", b"?", b"[ab]", b"[^a]", rb"\*", b"_", b"\\", b"["]), max_size=6
+).map(b"".join)
 
 
 @given(_GLOB, _GLOB, st.lists(st.sampled_from(b"ab*_c"), max_size=6).map(bytes))

@@ -58,9 +58,7 @@ def test_a_token_becomes_a_cookie_too(serve: MakeSite) -> None:
     assert (answer.json["role"], answer.json["subject"]) == ("viewer", "user:1")
     assert site.get("/api/me", Cookie=cookie(answer)).json["expires"] >= 4_000_000_000
     assert login(site, token=token(exp=1)).status == 401
-    secure = site.ask(
-        "POST", "/api/login", json.dumps({"token": token()}).encode(), {"X-Forwarded-Proto": "https"}
-    )
+    secure = site.ask("POST", "/api/login", json.dumps({"token": token()}).encode(), {"X-Forwarded-Proto": "https"})
     assert "; Secure" in secure.headers["set-cookie"]
 
 

@@ -3,25 +3,36 @@
 import base64
 import json
 import os
+import socket
 import time
+from typing import NoReturn
 
 import pytest
-from live import wait_for
+from live import DEADLINE_S, wait_for
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import Frame, Opcode
 
 from .conftest import MakeSite
-from .site import KEY, Site, token
+from .site import KEY, Site, Socket, token
 from .test_events import clients
 
 
-def closed(ws: object) -> tuple[int, str]:
+def closed(ws: Socket) -> tuple[int, str]:
     """With which code and reason the server closes."""
     with pytest.raises(ConnectionClosed) as caught:
-        while True:
-            ws.connection.recv(30)  # type: ignore[attr-defined]
+        _read_on(ws)
     assert caught.value.rcvd is not None
     return caught.value.rcvd.code, caught.value.rcvd.reason
+
+
+def _read_on(ws: Socket) -> NoReturn:
+    while True:
+        ws.connection.recv(DEADLINE_S)
+
+
+def _send_on(sock: socket.socket, data: bytes) -> None:
+    for _ in range(1000):
+        sock.sendall(data)
 
 
 def handshake(site: Site, **changed: str) -> bytes:
@@ -181,8 +192,7 @@ def test_who_does_not_read_its_answers_is_not_listened_to(serve: MakeSite) -> No
         sock.settimeout(1)
         frame = Frame(Opcode.TEXT, ask).serialize(mask=True) * 100
         with pytest.raises(TimeoutError):
-            for _ in range(1000):
-                sock.sendall(frame)
+            _send_on(sock, frame)
         (line,) = clients(site, "airwave-ws")
         fields = dict(field.split("=", 1) for field in line.split())
         assert int(fields["omem"]) + int(fields["obl"]) < 1 << 21

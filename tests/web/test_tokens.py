@@ -77,9 +77,9 @@ def test_what_a_token_does_not_say_it_does_not_allow(tmp_path: Path) -> None:
 def test_each_kind_of_public_key(tmp_path: Path, algorithm: str) -> None:
     found = keys(tmp_path, algorithm)
     assert found.claims(token(key=PRIVATE[algorithm], algorithm=algorithm)).subject == "user:1"
-    for other in PRIVATE:
+    for other, key in PRIVATE.items():
         if other != algorithm:
-            assert f"not signed with {algorithm}" in refused(found, token(key=PRIVATE[other], algorithm=other))
+            assert f"not signed with {algorithm}" in refused(found, token(key=key, algorithm=other))
 
 
 @pytest.mark.parametrize("algorithm", [*PRIVATE])
@@ -122,7 +122,14 @@ def test_audience(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "claims",
-    [{"subscribe": "news"}, {"subscribe": [1]}, {"publish": {"a": 1}}, {"role": "root"}, {"role": 1}, {"subscribe": ["x"] * 1001}],
+    [
+        {"subscribe": "news"},
+        {"subscribe": [1]},
+        {"publish": {"a": 1}},
+        {"role": "root"},
+        {"role": 1},
+        {"subscribe": ["x"] * 1001},
+    ],
 )
 def test_claims_that_make_no_sense_are_refused(tmp_path: Path, claims: dict[str, Any]) -> None:
     about = {"sub": "x", **claims}
@@ -147,7 +154,10 @@ def test_keys_that_are_none_or_weak_are_refused_in_one_line(tmp_path: Path) -> N
         settings.http_token_public_key = str(path)
         with pytest.raises(SettingsError, match=told):
             Keys(settings)
-    for secret, told in (("short", "too short"), ("-----BEGIN PUBLIC KEY-----" + KEY, "belongs to http-token-public-key")):
+    for secret, told in (
+        ("short", "too short"),
+        ("-----BEGIN PUBLIC KEY-----" + KEY, "belongs to http-token-public-key"),
+    ):
         with pytest.raises(SettingsError, match=told):
             keys(tmp_path, secret=secret)
     settings = Settings()

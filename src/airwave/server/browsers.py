@@ -56,10 +56,11 @@ class Browsers:
         try:
             from airwave.web.server import WebServer  # noqa: PLC0415  (see the top)
         except ModuleNotFoundError as error:
-            if (error.name or "").partition(".")[0] not in _OF_THE_EXTRA:
+            missing = (error.name or "").partition(".")[0]
+            if missing not in _OF_THE_EXTRA:
                 raise
             raise SettingsError(
-                f"http-port needs {error.name}, which is not installed: pip install 'airwave[web]'"
+                f"http-port needs {missing}, which is not installed: pip install 'airwave[web]'"
             ) from None
         server = WebServer(self._broker)
         sockets = open_http_sockets(self._broker.settings) if self._sockets is None else self._sockets

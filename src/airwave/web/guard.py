@@ -20,7 +20,7 @@ PUBLIC = ("/airwave.js",)
 """What every page may load."""
 _UNLIMITED = ("/healthz", "/readyz", "/metrics")
 
-_HEADERS = {
+HEADERS = {
     "Server": "airwave",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
@@ -51,7 +51,7 @@ def cross_origin_headers(request: web.Request) -> dict[str, str]:
 
 def headers_of(request: web.Request) -> dict[str, str]:
     """The headers that every answer has."""
-    return _HEADERS | cross_origin_headers(request)
+    return HEADERS | cross_origin_headers(request)
 
 
 def _is_allowed(settings: Settings, path: str, origin: str) -> bool:
@@ -116,4 +116,4 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
     """Every answer has these headers; pages that need more set a Content-Security-Policy of their own."""
     for name, value in headers_of(request).items():
         response.headers.setdefault(name, value)
-    response.headers["Server"] = _HEADERS["Server"]
+    response.headers["Server"] = HEADERS["Server"]

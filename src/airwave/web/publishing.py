@@ -14,6 +14,8 @@ _STATUS = {"WRONGTYPE": web.HTTPConflict, "MISCONF": web.HTTPServiceUnavailable,
 
 def failure(error: CommandFailed) -> web.HTTPException:
     """A command's error as an HTTP error."""
+    if "is not remembered" in str(error):
+        return problem(web.HTTPNotFound, str(error))
     return problem(_STATUS.get(error.code, web.HTTPBadRequest), str(error))
 
 
@@ -39,9 +41,12 @@ async def get_history(request: web.Request) -> web.Response:
         raise problem(web.HTTPForbidden, f"you may not read {request.match_info['channel']}")
     if unknown := set(request.query) - {"since", "count", "token"}:
         raise problem(web.HTTPBadRequest, f"no such parameter: {min(unknown)}; there are since and count")
+    count = request.query.get("count", "100")
     try:
-        since, count = request.query.get("since", "0"), int(request.query.get("count", "100"))
-        page = await history(request.app[BROKER], request.app[LINES], channel, since, count)
+        since = request.query.get("since", "0")
+        page = await history(
+            request.app[BROKER], request.app[LINES], channel, since, int(count) if count.isdecimal() else 0
+        )
     except ValueError as error:
         raise problem(web.HTTPBadRequest, str(error)) from None
     except CommandFailed as error:

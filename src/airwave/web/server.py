@@ -2,12 +2,16 @@
 
 import asyncio
 import logging
+from typing import cast
 
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.web_protocol import RequestHandler
 
 from airwave.broker import Broker
+from airwave.web.answers import json_answer
 from airwave.web.app import make_app
+from airwave.web.guard import HEADERS
 from airwave.web.lines import LINES
 from airwave.web.subscribers import SUBSCRIBERS
 
@@ -33,10 +37,9 @@ class WebServer:
             self.app,
             handle_signals=False,
             access_log=None,
-            logger=_Log(broker),
-            keepalive_timeout=KEEPALIVE_S,
             shutdown_timeout=STOP_S,
         )
+        self._log = _Log(broker)
 
     async def start(self) -> None:
         """Be ready for connections."""
@@ -75,9 +78,38 @@ class WebServer:
     def welcome(self, transport: asyncio.Transport, peer: str, local: str) -> asyncio.Protocol:
         """See `Door`."""
         del peer, local
-        handler = self._server()
+        handler = _Handler(
+            self._server,
+            loop=asyncio.get_running_loop(),
+            keepalive_timeout=KEEPALIVE_S,
+            logger=self._log,
+            access_log=cast(logging.Logger, None),  # none is kept: URLs may have tokens in them
+        )
         handler.connection_made(transport)
         return handler
+
+
+class _Handler(RequestHandler):
+    """aiohttp's side of a connection, with our answer to what is no HTTP."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """See `RequestHandler`."""
+        self.log_exception(message or "a request failed", exc_info=exc)
+        if request.writer.output_size:
+            raise ConnectionError
+        error = "this is not HTTP, or too long a header" if status == 400 else "internal error"
+        response = json_answer({"error": error}, status)
+        response.headers.update(HEADERS)
+        response.force_close()
+        return response
 
 
 class _Log(logging.Logger):
