@@ -188,6 +188,24 @@ def test_tailing_a_channel(site: Site, visit: OpenPage) -> None:
     expect(messages.first.locator("pre")).to_contain_text("ff 00 72 61 77")
 
 
+def test_a_flood_leaves_the_page_quick(site: Site, visit: OpenPage) -> None:
+    page = visit(site, "channel/flood").page
+    people = page.get_by_role("region", name="Who listens")
+    expect(people.get_by_role("listitem")).to_have_count(1)
+    with site.node.connect() as peer:
+        for _ in range(20):
+            for number in range(500):
+                peer.send("PUBLISH", "flood", f'{{"number": {number}, "text": "{"x" * 100}"}}')
+            for _ in range(500):
+                peer.read()
+    expect(page.get_by_text("10,000 messages", exact=True)).to_be_visible()
+    messages = page.get_by_role("log").get_by_role("listitem")
+    expect(messages).to_have_count(200)
+    expect(messages.first).to_contain_text('"number": 499')
+    page.get_by_label("Show only messages with").fill('"number": 7,')
+    expect(page.get_by_text("1 shown · 10,000 messages")).to_be_visible()
+
+
 def test_a_test_message_and_who_gets_it(site: Site, visit: OpenPage) -> None:
     with subscribed(site, "news", name="ann") as ann:
         page = visit(site, "channel/news").page

@@ -110,8 +110,17 @@ class Traffic:
             self._main.read()
         if self._turn % 4 == 0:
             self._order(self._turn)
+        for group, consumer in (("billing", "cleo"), ("mailing", "dora")):
+            self._work(group, consumer)
         for peer in self._peers[:13]:
             self._drain(peer)
+
+    def _work(self, group: str, consumer: str) -> None:
+        """Read what is new, and acknowledge it."""
+        do = self._main.do
+        found = do("XREADGROUP", "GROUP", group, consumer, "COUNT", 100, "STREAMS", "orders", ">")
+        if found:
+            do("XACK", "orders", group, *[row[0] for row in found[0][1]])
 
     def _drain(self, peer: Peer) -> None:
         """Read what has come, so that nobody is slow."""

@@ -1,6 +1,6 @@
 """What is published on each channel: rate and last message, measured while somebody looks.
 
-An observer of Pub/Sub costs some 100 ns for each message, so there is one only while a page asks: each question keeps
+An observer of Pub/Sub costs some 300 ns for each message, so there is one only while a page asks: each question keeps
 it for ten seconds more. Then all of it is forgotten.
 """
 

@@ -43,8 +43,3 @@ export function get(path, params = {}, signal = undefined) {
 export function post(path, body = {}) {
   return ask(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
 }
-
-/** The key by which the server knows a name: its bytes, percent-encoded. */
-export function keyOf(name) {
-  return encodeURIComponent(name).replace(/[!'()*]/g, (mark) => `%${mark.charCodeAt(0).toString(16).toUpperCase()}`);
-}

@@ -12,6 +12,7 @@ const DRAWN = 200; // of them in the page
 const CHARS_MAX = 20_000; // of a message that are drawn
 const HISTORY = 100; // messages of a remembered channel to begin with
 const REFRESH_MS = 2000;
+const DRAW_MS = 200;
 
 export function channelPage({ me, path }) {
   const isPattern = path[0] === "pattern";
@@ -173,7 +174,8 @@ class Tail {
     this.total = 0;
     this.paused = false;
     this.json = true;
-    this.frame = 0;
+    this.timer = 0;
+    this.drawn = 0; // when, in ms
     this.filter = h("input.search", { type: "search", placeholder: "Show only messages with…", "aria-label": "Show only messages with this text", autocomplete: "off", spellcheck: "false" });
     this.button = h("button", { type: "button", "aria-pressed": "false", title: "p" }, "Pause");
     const asJson = h("input", { type: "checkbox", id: "as-json", checked: true });
@@ -203,7 +205,8 @@ class Tail {
       this.waiting.shift();
       this.missed += 1;
     }
-    if (!this.frame) this.frame = requestAnimationFrame(() => this.draw());
+    // A single message at once; of many some times a second, so that the page stays quick.
+    if (!this.timer) this.timer = setTimeout(() => this.draw(), Math.max(0, DRAW_MS - (Date.now() - this.drawn)));
   }
 
   toggle() {
@@ -214,7 +217,8 @@ class Tail {
   }
 
   draw() {
-    this.frame = 0;
+    this.timer = 0;
+    this.drawn = Date.now();
     if (this.paused) {
       const late = this.waiting.length + this.missed;
       setText(this.sum, late ? `paused, ${count(late)} new` : "paused");
@@ -269,6 +273,6 @@ class Tail {
   }
 
   stop() {
-    cancelAnimationFrame(this.frame);
+    clearTimeout(this.timer);
   }
 }
