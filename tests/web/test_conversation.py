@@ -245,6 +245,7 @@ def test_reading_history(site: Site) -> None:
         assert page["next"] is None
 
 
+@pytest.mark.slow
 def test_it_resumes_over_a_restart_of_a_durable_server(serve: MakeSite, tmp_path: Path) -> None:
     options = ("--appendonly", "yes", "--dir", str(tmp_path), "--remember", "kept*")
     site = serve(*options)

@@ -185,6 +185,18 @@ def test_a_position_of_another_server_is_a_gap(site: Site, last: str) -> None:
         assert stream.data(1) == ["live"]
 
 
+def test_bytes_that_are_no_text_do_no_harm(site: Site) -> None:
+    for path in (b"/events?channel=%ff&since=%ff", b"/events?%ff=1", b"/%ff", b"/history/%ff", b"/events?channel=\xff"):
+        with site.raw(b"GET " + path + b" HTTP/1.1\r\nHost: localhost\r\nX: \xff\r\nConnection: close\r\n\r\n") as sock:
+            assert sock.recv(4096).split()[1] in (b"400", b"404", b"200")
+    head = b"GET /events?channel=kept HTTP/1.1\r\nHost: localhost\r\nLast-Event-ID: \xff\r\n\r\n"
+    with site.raw(head) as sock, sock.makefile("rb") as file:
+        while b"event: gap" not in file.readline():
+            pass
+    site.node.assert_no_fault()
+
+
+@pytest.mark.slow
 def test_a_server_that_has_lost_its_memory_tells_it(serve: MakeSite) -> None:
     site = serve("--remember", "kept")
     last = site.publish("kept", "before").json["entry"]
@@ -222,6 +234,7 @@ def test_no_message_is_missed_or_comes_twice_while_a_publisher_runs(site: Site) 
     assert seen == [str(number) for number in range(count)]
 
 
+@pytest.mark.slow
 def test_it_resumes_over_a_restart_of_a_durable_server(serve: MakeSite, tmp_path: Path) -> None:
     options = ("--appendonly", "yes", "--dir", str(tmp_path), "--remember", "kept*")
     site = serve(*options)
@@ -302,6 +315,7 @@ def test_a_slow_browser_may_lose_its_oldest_messages_and_is_told(serve: MakeSite
         assert seen == sorted(seen)
 
 
+@pytest.mark.slow
 def test_heartbeats_come_when_it_is_quiet(serve: MakeSite) -> None:
     site = serve("--http-heartbeat", "1")
     with site.events({"channel": "a"}) as stream:
@@ -310,6 +324,7 @@ def test_heartbeats_come_when_it_is_quiet(serve: MakeSite) -> None:
         assert stream.block().comment
 
 
+@pytest.mark.slow
 def test_a_connection_ends_with_its_token(serve: MakeSite) -> None:
     site = serve("--http-token-key", KEY)
     # Tokens are taken for five seconds more, for clocks that differ.

@@ -121,6 +121,7 @@ def _received(sock: socket.socket) -> bytes:
         return b""
 
 
+@pytest.mark.slow
 def test_it_stops_with_requests_under_way(serve: MakeSite) -> None:
     site = serve()
     with site.raw(b"POST /publish/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nxxx") as sock:

@@ -137,6 +137,7 @@ def test_binary_frames_are_answered_with_an_error(site: Site) -> None:
         assert ws.ask("ping") == {"ok": True}
 
 
+@pytest.mark.slow
 def test_a_connection_ends_with_its_token(serve: MakeSite) -> None:
     site = serve("--http-token-key", KEY)
     with site.websocket(f"/ws?token={token(['a'], exp=int(time.time()) - 3)}") as ws:
@@ -156,6 +157,7 @@ def test_when_the_server_stops_it_says_so(serve: MakeSite) -> None:
     assert site.node.wait() == 0
 
 
+@pytest.mark.slow
 def test_one_that_does_not_answer_is_disconnected(serve: MakeSite) -> None:
     site = serve("--http-heartbeat", "1")
     with site.raw(handshake(site)) as sock:
@@ -185,6 +187,7 @@ def test_a_slow_browser_is_cut_off_as_slow_subscribers_are(serve: MakeSite) -> N
         site.node.wait_for_line("client over its output buffer limit is disconnected")
 
 
+@pytest.mark.slow
 def test_who_does_not_read_its_answers_is_not_listened_to(serve: MakeSite) -> None:
     site = serve("--http-rate-limit", "0", "--client-output-buffer-limit", "pubsub", "0", "0", "0")
     ask = json.dumps({"id": "x" * 1000, "type": "ping"}).encode()

@@ -73,7 +73,7 @@ class Memory:
         self._due: list[tuple[int, bytes]] = []  # a heap: Unix ms, channel whose oldest message is too old then
         self._matching: dict[bytes, list[bytes]] = {}  # by pattern: which of the known channels match
         # What is lost with the process: who has seen less than this cannot know what was published since.
-        self._born_id = 0 if self._durable else keyspace.now_ms() << SEQ_BITS
+        self._born_id = 0 if self._durable else (keyspace.now_ms() << SEQ_BITS) - 1  # before the first of this ms
 
     # --- rules --------------------------------------------------------------------------------------------------------
 

@@ -20,10 +20,15 @@ def json_answer(data: Any, status: int = 200) -> web.Response:
 def problem(kind: type[web.HTTPException], error: str, **headers: str) -> web.HTTPException:
     """An error to be raised, with the body `{"error": "..."}`."""
     return kind(
-        text=msgspec.json.encode({"error": error}).decode(),
+        text=msgspec.json.encode({"error": whole(error)}).decode(),
         content_type="application/json",
         headers={**NO_STORE, **headers},
     )
+
+
+def whole(text: str) -> str:
+    """A text without halves of characters, which what a client sends may have, and JSON may not."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 async def body_of(request: web.Request, size_max: int) -> bytes:

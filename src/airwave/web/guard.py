@@ -6,7 +6,7 @@ from aiohttp import web
 
 from airwave.settings import Settings
 from airwave.web.access import who
-from airwave.web.answers import json_answer, problem
+from airwave.web.answers import json_answer, problem, whole
 from airwave.web.keys import BROKER
 from airwave.web.limits import LIMITS
 from airwave.web.origins import address, foreign_origin
@@ -78,7 +78,7 @@ async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
     except web.HTTPException as error:
         if error.status < 400 or error.content_type == "application/json":
             raise
-        response = json_answer({"error": _explained(error, request)}, error.status)
+        response = json_answer({"error": whole(_explained(error, request))}, error.status)
         response.headers.update(_kept_headers(error))
         return response
     except ConnectionError:

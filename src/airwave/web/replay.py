@@ -50,15 +50,20 @@ def wanted(text: str, now_ms: int) -> Wanted:
         ValueError: it is nothing of the kind; the message says what it may be.
     """
     start = since.parse(text)
-    return Wanted(start, text, now_ms, resumes=start.id is not None)
+    return Wanted(start, _shown(text), now_ms, resumes=start.id is not None)
 
 
 def resumption(text: str) -> Wanted:
     """Read a Last-Event-ID, which a browser sends by itself: what cannot be read is a gap, not an error."""
     try:
-        return Wanted(Start(id=entry_ids.parse(text.encode())), text, 0, resumes=True)
+        return Wanted(Start(id=entry_ids.parse(text.encode())), _shown(text), 0, resumes=True)
     except (CommandError, UnicodeEncodeError):
-        return Wanted(None, text, 0, resumes=True)
+        return Wanted(None, _shown(text), 0, resumes=True)
+
+
+def _shown(text: str) -> str:
+    """What a client has sent, short and without halves of characters."""
+    return text[:64].encode("utf-8", "replace").decode()
 
 
 def remembers(memory: Memory, topics: Topics) -> bool:
@@ -149,7 +154,9 @@ class Replay:
         if first and not begin.resumes:
             return []
         lost = memory.lost(*self.topics)
-        known = not first or (begin.start is not None and after <= self._latest(after) and self._is_remembered())
+        known = not first or (
+            begin.start is not None and after <= max(lost, self._latest(after)) and remembers(memory, self.topics)
+        )
         if known and lost <= after:
             return []
         about = {
@@ -168,9 +175,6 @@ class Replay:
         matching = [channel for pattern in self.topics.patterns for channel in memory.channels(pattern)]
         streams = [memory.stream(channel) for channel in (*self.topics.channels, *matching)]
         return max([memory.last_id, *[stream.last_id for stream in streams if stream is not None]])
-
-    def _is_remembered(self) -> bool:
-        return remembers(self._memory, self.topics)
 
     def _heads_of(self, channel: bytes) -> list[Frame]:
         """What makes the frames of a channel: one for each subscription that it fits."""

@@ -97,6 +97,11 @@ class WebSession(Session):
         except Cold:
             self.broker.cold.append(self)
             return
+        except Exception as error:  # ours: it must not end the tick of all the others
+            self.broker.stats.unexpected_errors += 1
+            self.broker.host.log("error", "internal error", client=self.peer, exc_info=error)
+            self.disconnect()
+            return
         if complete:
             self.replays.popleft()
         self.out[len(self.out) :] = frames
