@@ -8,7 +8,7 @@ of the same message with the same limit, and stands beside what one would send t
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import count, cycle
 
@@ -130,40 +130,50 @@ def _batches(make: Callable[[int], Batch], pipeline: int) -> list[Batch]:
 def _kept(pipeline: int, appendfsync: Appendfsync | None) -> Opened:
     """An Airwave for PUBLISH and XADD, in turn, and a Redis if it is installed.
 
-    With a log on disk XADD has an Airwave of its own: what one defers must not be paid by the other.
+    With a log on disk there are two Airwaves, and one is always on the one on which the other is not: what one defers
+    must not be paid by the other, and two processes of the same program may differ by more than the two commands.
     """
 
     @contextmanager
     def opened(cores: Cores) -> Iterator[Mapping[str, Measure]]:
         with ExitStack() as stack:
-
-            def way(server: Server, make: Callable[[int], Batch], stream: bytes) -> Measure:
-                batches = _batches(make, pipeline)
-                sources = [cycle(batches[number:] + batches[:number]) for number in range(CLIENTS)]
-                load = stack.enter_context(Exchange(server.address, sources, count_lines=True))
-
-                def measure(seconds: float) -> Sample:
-                    before = _added(server.address, stream)
-                    cost = Cost(server)
-                    done = load.run(seconds)
-                    sample = _sample(cost, done.operations, done.seconds, done.load_busy)
-                    verify(server.address, stream, before + done.operations)
-                    return sample
-
-                return measure
-
-            ours = other = stack.enter_context(started("airwave", airwave_argv, cores, appendfsync))
-            if appendfsync is not None:
-                other = stack.enter_context(started("airwave", airwave_argv, cores, appendfsync))
-            with connect(ours.address) as sock:
-                ask(sock, b"CONFIG", b"SET", b"remember", RULES)
-            measures = {"publish": way(ours, publishing, KEPT), "xadd": way(other, adding, PLAIN)}
+            airwaves = []
+            for _ in range(1 if appendfsync is None else 2):
+                server = stack.enter_context(started("airwave", airwave_argv, cores, appendfsync))
+                with connect(server.address) as sock:
+                    ask(sock, b"CONFIG", b"SET", b"remember", RULES)
+                airwaves.append(server)
+            measures = {
+                "publish": stack.enter_context(_way(airwaves, publishing, KEPT, pipeline)),
+                "xadd": stack.enter_context(_way(airwaves[::-1], adding, PLAIN, pipeline)),
+            }
             if shutil.which("redis-server"):
                 redis = stack.enter_context(started("redis-server", redis_argv, cores, appendfsync))
-                measures["redis"] = way(redis, both, PLAIN)
+                measures["redis"] = stack.enter_context(_way([redis], both, PLAIN, pipeline))
             yield measures
 
     return opened
+
+
+@contextmanager
+def _way(servers: Sequence[Server], make: Callable[[int], Batch], stream: bytes, pipeline: int) -> Iterator[Measure]:
+    """Clients that send the same to one server after the other, each time to the next."""
+    batches = _batches(make, pipeline)
+    sources = [cycle(batches[number:] + batches[:number]) for number in range(CLIENTS)]
+    with ExitStack() as stack:
+        loads = [stack.enter_context(Exchange(each.address, sources, count_lines=True)) for each in servers]
+        turns = cycle(zip(servers, loads, strict=True))
+
+        def measure(seconds: float) -> Sample:
+            server, load = next(turns)
+            before = _added(server.address, stream)
+            cost = Cost(server)
+            done = load.run(seconds)
+            sample = _sample(cost, done.operations, done.seconds, done.load_busy)
+            verify(server.address, stream, before + done.operations)
+            return sample
+
+        yield measure
 
 
 def _added(address: Address, stream: bytes) -> int:
