@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from doc_examples import blocks
 from live import HOST, Node, wait_for
 from playwright.sync_api import Browser, Page, sync_playwright
 
@@ -21,6 +22,7 @@ ARGS = (
 )
 pytestmark = pytest.mark.slow  # starting Chromium
 
+DOCUMENT = Path(__file__).parents[2] / "docs" / "browsers.md"
 PAGE = b"<!doctype html><title>app</title><link rel=icon href=data:,>"
 WAIT_MS = 30_000
 OpenPage = Callable[..., Page]
@@ -219,6 +221,19 @@ def test_over_a_restart_of_the_server(serve: MakeSite, browser: Browser, app: st
     assert gap["since"] < gap["lost"]
     assert page.evaluate("gaps.length") == 1
     next(pages, None)
+
+
+def test_the_page_of_the_documents(page: Page, site: Site) -> None:
+    (shown,) = [each.text for each in blocks(DOCUMENT.read_text()) if each.language == "html"]
+    assert "http://localhost:6380" in shown
+    site.redis("CONFIG", "SET", "remember", "kept* maxlen 50 news*")
+    for number in range(12):
+        site.redis("PUBLISH", "news", f"<b>{number}</b>")
+    page.set_content(shown.replace("http://localhost:6380", site.url))
+    page.wait_for_function("document.querySelectorAll('li').length == 10")
+    site.redis("PUBLISH", "news", "live")
+    page.wait_for_function("document.querySelector('li:last-child').textContent == 'live'")
+    assert page.locator("li").first.text_content() == "<b>2</b>"
 
 
 def test_close(page: Page) -> None:

@@ -55,7 +55,7 @@ def shown(frames: list[bytes]) -> list[Any]:
     for frame in frames:
         fields = dict(line.split(": ", 1) for line in frame.decode().strip().split("\n"))
         about = json.loads(fields["data"])
-        found.append(about["data"] if "data" in about else about)
+        found.append(about.get("data", about))
     return found
 
 

@@ -13,14 +13,14 @@ NO_STORE = {"Cache-Control": "no-store"}
 def json_answer(data: Any, status: int = 200) -> web.Response:
     """An answer that no cache keeps."""
     return web.Response(
-        body=msgspec.json.encode(data), status=status, content_type="application/json", headers=NO_STORE
+        body=msgspec.json.encode(data) + b"\n", status=status, content_type="application/json", headers=NO_STORE
     )
 
 
 def problem(kind: type[web.HTTPException], error: str, **headers: str) -> web.HTTPException:
     """An error to be raised, with the body `{"error": "..."}`."""
     return kind(
-        text=msgspec.json.encode({"error": whole(error)}).decode(),
+        text=msgspec.json.encode({"error": whole(error)}).decode() + "\n",
         content_type="application/json",
         headers={**NO_STORE, **headers},
     )
