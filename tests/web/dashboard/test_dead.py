@@ -88,6 +88,15 @@ def test_while_writes_are_paused_nothing_is_sent_back(api: Api) -> None:
     assert api.post("dead/retry", name="orders%3Adead") == {"done": 1}
 
 
+def test_one_goes_back_in_one_commit(serve: MakeSite, tmp_path: object) -> None:
+    api = Api(serve("--appendonly", "yes", "--dir", str(tmp_path)))
+    (letter,) = letters(api, 1)
+    before = int(api.site.node.info("persistence")["database_commits"])
+    assert api.post("dead/retry", name="orders%3Adead", ids=[letter]) == {"done": 1}
+    assert int(api.site.node.info("persistence")["database_commits"]) == before + 1
+    assert (api.site.redis("XLEN", "orders"), api.site.redis("XLEN", "orders:dead")) == (1, 0)
+
+
 def test_letters_on_disk_only(serve: MakeSite, tmp_path: object) -> None:
     api = Api(serve("--appendonly", "yes", "--dir", str(tmp_path), "--stream-memory", "1", "--http-rate-limit", "0"))
     with api.site.node.connect() as peer:

@@ -68,6 +68,18 @@ def test_an_entry_with_many_fields(api: Api) -> None:
     assert len(api.get("stream/entry", name="s", id="1-0")["fields"]) == 50
 
 
+def test_large_entries_have_a_bound_in_all(api: Api) -> None:
+    words = [word for number in range(200) for word in (f"field {number}", "x" * 60_000)]
+    for _ in range(3):
+        api.site.redis("XADD", "s", "*", *words)
+    answer = api.ask("stream/entries", name="s")
+    assert len(answer.body) < 3 * 20 * 1200
+    entry_id = answer.json["entries"][0]["id"]
+    whole = api.ask("stream/entry", name="s", id=entry_id)
+    assert len(whole.body) < 1_200_000
+    assert len(whole.json["fields"]) + whole.json["more_fields"] == 200
+
+
 def test_one_entry_that_is_not_there(filled: Api) -> None:
     assert error(filled.ask("stream/entry", name="s", id="1-1")) == "there is no such entry any more"
     assert filled.ask("stream/entry", name="s", id="1").status == 400

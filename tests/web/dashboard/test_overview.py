@@ -1,8 +1,12 @@
 """GET /api/dashboard and /api/overview, and the samples that come live."""
 
+import asyncio
 import json
 
+from memory import Node
+
 from airwave.version import __version__
+from airwave.web.dashboard import overview
 
 from ..conftest import MakeSite
 from ..site import Site
@@ -32,6 +36,18 @@ def test_facts(api: Api) -> None:
     assert facts["port"] == api.site.node.port
     assert facts["durable"] is False
     assert facts["started_ms"] > 0
+
+
+def test_a_fault_in_measuring_is_logged_and_ends_nothing_else() -> None:
+    node = Node()
+    node.host.quiet = False
+
+    async def broken() -> None:
+        raise ZeroDivisionError
+
+    asyncio.run(overview._run(node.broker, broken))
+    level, message, fields = node.host.logs[-1]
+    assert (level, message, type(fields["exc_info"])) == ("error", "internal error", ZeroDivisionError)
 
 
 def test_samples_come_live_and_are_kept(site: Site) -> None:

@@ -1,20 +1,23 @@
 """The entries of a stream: GET /api/stream/entries, /api/stream/entry; POST /api/stream/delete."""
 
 import re
+from itertools import islice
 from typing import Any
 
 from aiohttp import web
 
 from airwave.web.answers import json_answer
 from airwave.web.dashboard.gate import bad_request, changing, name_in, not_found, number_in, reading, text_of
-from airwave.web.dashboard.shown import FIELD_BYTES, VALUE_BYTES, shown
+from airwave.web.dashboard.shown import FIELD_BYTES, VALUE_BYTES, Shown, shown
 from airwave.web.dashboard.streams import find
 from airwave.web.keys import BROKER
 from airwave.web.lines import LINES, CommandFailed, Lines, Reply
 
 ENTRIES_MAX = 100
 FIELDS_MAX = 20  # of an entry in a list
+ENTRY_BYTES = 16 * 1024  # of an entry in a list
 ALL_FIELDS_MAX = 500  # of one entry that somebody looks at
+ALL_BYTES = 1024 * 1024
 IDS_MAX = 1000  # in one change
 
 _ID = re.compile(r"\d{1,20}-\d{1,20}")
@@ -73,7 +76,7 @@ async def listing(request: web.Request) -> web.Response:
     command, end = ("XREVRANGE", "-") if order == "newest" else ("XRANGE", "+")
     rows = await run(request.app[LINES], command, name, start or ("+" if end == "-" else "-"), end, "COUNT", count + 1)
     following = f"({rows[count - 1][0].decode()}" if len(rows) > count else None
-    entries = [entry_of(row, FIELDS_MAX, FIELD_BYTES) for row in rows[:count]]
+    entries = [entry_of(row, FIELDS_MAX, FIELD_BYTES, ENTRY_BYTES) for row in rows[:count]]
     last = f"{stream.last_id >> 64}-{stream.last_id & (1 << 64) - 1}"
     return json_answer({"entries": entries, "next": following, "last_id": last})
 
@@ -88,16 +91,25 @@ async def entry(request: web.Request) -> web.Response:
     rows = await run(request.app[LINES], "XRANGE", name, entry_id, entry_id)
     if not rows:
         raise not_found("there is no such entry any more")
-    return json_answer(entry_of(rows[0], ALL_FIELDS_MAX, VALUE_BYTES))
+    return json_answer(entry_of(rows[0], ALL_FIELDS_MAX, VALUE_BYTES, ALL_BYTES))
 
 
-def entry_of(row: Reply, fields_max: int, size_max: int) -> Entry:
-    """An entry in JSON."""
+def entry_of(row: Reply, fields_max: int, size_max: int, left: int) -> Entry:
+    """An entry in JSON.
+
+    Args:
+        fields_max, size_max: at most so many fields, and so many bytes of a name or a value.
+        left: at most so many bytes in all.
+    """
     flat = row[1]
-    pairs = list(zip(flat[::2], flat[1::2], strict=True))
-    fields = [[shown(name, size_max), shown(value, size_max)] for name, value in pairs[:fields_max]]
-    more = len(pairs) - len(fields)
-    cut = more > 0 or any(value["cut"] for pair in fields for value in pair)
+    fields: list[list[Shown]] = []
+    for name, value in islice(zip(flat[::2], flat[1::2], strict=True), fields_max):
+        if left <= 0:
+            break
+        fields.append([shown(each, min(size_max, left)) for each in (name, value)])
+        left -= sum(each["shown"] for each in fields[-1])
+    more = len(flat) // 2 - len(fields)
+    cut = more > 0 or any(each["cut"] for pair in fields for each in pair)
     return {"id": text_of(row[0]), "fields": fields, "more_fields": more, "cut": cut}
 
 

@@ -1,11 +1,11 @@
 """GET /api/dashboard: who one is and what one may. GET /api/overview: what the node did in the last five minutes."""
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from aiohttp import web
 
+from airwave.broker import Broker
 from airwave.version import __version__
 from airwave.web.access import ACCESS
 from airwave.web.answers import json_answer
@@ -46,14 +46,20 @@ async def overview(request: web.Request) -> web.Response:
     return json_answer({"facts": facts, "samples": list(request.app[SAMPLES].kept)})
 
 
-async def _sampling(app: web.Application) -> AsyncIterator[None]:
-    tasks = [asyncio.create_task(app[SAMPLES].run()), asyncio.create_task(app[TRAFFIC].run())]
+async def _run(broker: Broker, measure: Callable[[], Awaitable[None]]) -> None:
+    """Measure until it is cancelled; a fault of ours ends that, and nothing else."""
+    try:
+        await measure()
+    except Exception as error:
+        broker.host.log("error", "internal error", part="dashboard", exc_info=error)
+
+
+async def _measuring(app: web.Application) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(_run(app[BROKER], part.run)) for part in (app[SAMPLES], app[TRAFFIC])]
     yield
     for task in tasks:
         task.cancel()
-    for task in tasks:
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def routes(app: web.Application) -> None:
@@ -61,6 +67,6 @@ def routes(app: web.Application) -> None:
     broker = app[BROKER]
     app[SAMPLES] = Samples(broker)
     app[TRAFFIC] = Traffic(broker)
-    app.cleanup_ctx.append(_sampling)
+    app.cleanup_ctx.append(_measuring)
     app.router.add_get("/api/dashboard", about)
     app.router.add_get("/api/overview", overview)

@@ -71,7 +71,7 @@ function options(kind) {
   const traffic = [
     { key: "rate", label: "Messages/s", number: true, hint: "Published on this channel per second, measured while somebody looks at this page.", cell: (row) => ({ text: rate(row.rate), class: row.rate ? "" : "faint" }) },
     { key: "last", label: "Last", number: true, hint: "When a message came; only those that came while somebody looked at this page are known.", cell: (row) => ({ text: row.last_at ? ago(row.last_at) : "–", class: "faint" }) },
-    { label: "Last message", cell: (row) => ({ text: row.last ? inline(row.last) : "", class: "clip mono" }) },
+    { label: "Last message", cell: (row) => ({ text: row.last ? inline(row.last) : "", title: row.last ? inline(row.last) : "", class: "clip mono" }) },
   ];
   return {
     caption: kind,

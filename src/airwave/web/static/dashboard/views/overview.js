@@ -76,7 +76,7 @@ export function overviewPage() {
     messages.draw(samples, last.at);
     for (const tile of tiles) tile.draw(samples, last);
     if (facts) setText(about, aboutText(facts, last));
-    put(notes, attention(last).map((note) => h("li", {}, note)));
+    put(notes, attention(last, facts).map((note) => h("li", {}, note)));
     notes.hidden = !notes.childElementCount;
     const quiet = last.clients <= 1 && // this page
        samples.every((sample) => !sample.published && !sample.entries);
@@ -157,9 +157,10 @@ function makeTile({ label, key, show, href, warn, least = 0, hint: words }) {
 }
 
 /** What an operator should look at, in words. */
-function attention(last) {
+function attention(last, facts) {
+  const policy = facts && facts.slow_subscriber_policy === "drop-oldest" ? "the oldest messages are dropped" : "they are disconnected";
   const notes = [];
-  if (last.slow) notes.push([h("a", { href: "#/clients?sort=buffer&desc=1" }, many(last.slow, "subscriber")), last.slow === 1 ? " does not keep up: its messages wait in memory." : " do not keep up: their messages wait in memory."]);
+  if (last.slow) notes.push([h("a", { href: "#/clients?sort=buffer&desc=1" }, many(last.slow, "subscriber")), last.slow === 1 ? " does not keep up. " : " do not keep up. ", `What is not taken waits in memory; beyond client-output-buffer-limit ${policy}.`]);
   if (last.lag_ms > 100) notes.push([`The event loop was ${duration(last.lag_ms)} late. `, h("a", { href: "#/slowlog" }, "The slow log"), " shows commands that took long."]);
   if (last.cpu > 0.9) notes.push(`The server uses ${percent(last.cpu)} of its core: it can hardly do more.`);
   if (last.refused) notes.push("Writes are refused: the database cannot be written. The server's log says why.");
