@@ -31,14 +31,22 @@ def test_what_was_not_measured_in_one_turn_is_not_known_of_the_round() -> None:
 
 def test_a_target_tells_how_many_times_as_good_one_is() -> None:
     samples = {
-        "quick": [Sample({RATE: rate, "p50": 1.0}, 1.0, cpu_us=1.0) for rate in (900.0, 1000.0, 5000.0)],
-        "slow": [Sample({RATE: 100.0, "p50": 4.0}, 1.0, cpu_us=8.0)],
+        "quick": [Sample({RATE: 1000.0, "p50": 1.0}, 1.0, cpu_us=1.0)] * 3,
+        "slow": [Sample({RATE: 100.0, "p50": 4.0}, 1.0, cpu_us=8.0)] * 3,
     }
     assert Target("", "quick", "slow", RATE).value(samples) == 10
     assert Target("", "quick", "slow", CPU).value(samples) == 8
     assert Target("", "slow", "quick", "p50").value(samples) == 0.25
     assert Target("", "quick", "nobody", RATE).value(samples) is None
+    assert Target("", "quick", "slow", "p99").value(samples) is None
     assert middle([], CPU) is None
+
+
+def test_rounds_are_compared_with_themselves() -> None:
+    rates = {"a": (100.0, 10.0, 1000.0), "b": (50.0, 5.0, 1.0)}  # a machine that changes its speed
+    samples = {name: [Sample({RATE: rate}, 1.0) for rate in each] for name, each in rates.items()}
+    assert Target("", "a", "b", RATE).value(samples) == 2
+    assert middle(samples["a"], RATE) == 100
 
 
 def test_nothing_divides_by_zero() -> None:

@@ -31,18 +31,30 @@ class Target:
     at_least: float | None = None
 
     def value(self, samples: Samples) -> float | None:
-        """What was reached, of medians; None: it was not measured."""
-        one, other = (middle(samples.get(name, ()), self.by) for name in (self.contender, self.of))
-        if one is None or other is None:
+        """What was reached: the median over the rounds of the ratio within a round. None: it was not measured.
+
+        What else the machine does changes from round to round more than within one, where contenders take turns.
+        """
+        pairs = zip(samples.get(self.contender, ()), samples.get(self.of, ()), strict=False)
+        ratios = [ratio for one, other in pairs if (ratio := self._ratio(one, other)) is not None]
+        return median(ratios) if ratios else None
+
+    def _ratio(self, one: Sample, other: Sample) -> float | None:
+        ours, theirs = value_of(one, self.by), value_of(other, self.by)
+        if ours is None or theirs is None:
             return None
-        better, worse = (one, other) if self.by == RATE else (other, one)
+        better, worse = (ours, theirs) if self.by == RATE else (theirs, ours)
         return better / worse if worse else inf
 
 
+def value_of(sample: Sample, key: str) -> float | None:
+    """A value, or the CPU time per operation in µs; None: it was not measured."""
+    return sample.cpu_us if key == CPU else sample.values.get(key)
+
+
 def middle(samples: Sequence[Sample], key: str) -> float | None:
-    """The median of a value, or of the CPU time per operation in µs; None: it was not measured."""
-    found = [sample.cpu_us if key == CPU else sample.values.get(key) for sample in samples]
-    known = [value for value in found if value is not None]
+    """The median of a value over all rounds; None: it was not measured."""
+    known = [value for sample in samples if (value := value_of(sample, key)) is not None]
     return median(known) if known else None
 
 
