@@ -210,3 +210,35 @@ def test_thousands_of_browsers_on_one_channel(serve: MakeSite) -> None:
     expected = [b'{"channel":"crowd","data":"%d"}' % number for number in range(messages)]
     assert all(each == expected for each in found)
     site.node.assert_no_fault()
+
+
+@pytest.mark.slow
+def test_nothing_stays_of_browsers_that_are_gone(serve: MakeSite) -> None:
+    """The collector does not look at old objects: what refers to itself in a circle would stay for ever."""
+    site = serve("--http-rate-limit", "0")
+    each = 300
+
+    async def come_and_go(session: aiohttp.ClientSession) -> None:
+        streams = await asyncio.gather(*[session.get("/events?channel=a") for _ in range(each)])
+        sockets = await asyncio.gather(*[session.ws_connect("/ws") for _ in range(each)])
+        for ws in sockets:
+            await ws.send_str('{"type": "subscribe", "channel": "a"}')
+            await ws.receive_str()
+        for stream in streams:
+            stream.close()
+        await asyncio.gather(*[ws.close() for ws in sockets])
+
+    async def run() -> list[int]:
+        grown = []
+        connector = aiohttp.TCPConnector(limit=0)
+        async with aiohttp.ClientSession(site.url, connector=connector) as session:
+            for _ in range(6):
+                before = site.node.rss_bytes
+                await come_and_go(session)
+                wait_for(lambda: site.redis("PUBSUB", "NUMSUB", "a") == [b"a", 0], "the end of all")
+                grown.append(site.node.rss_bytes - before)
+        return grown
+
+    with descriptors_for_test(3 * each):
+        grown = asyncio.run(run())
+    assert sum(grown[2:]) / (4 * 2 * each) < 500, grown

@@ -139,8 +139,10 @@ class SocketSession(WebSession):
     def connection_lost(self, exc: Exception | None) -> None:
         """See `Session`."""
         super().connection_lost(exc)
+        del self.conversation  # it refers to this: no cycle may stay (see server/memory.py)
         if self._cut is not None:
             self._cut.cancel()
+            self._cut = None
 
     def token_expired(self) -> None:
         """See `WebSession`."""

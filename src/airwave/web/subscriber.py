@@ -152,6 +152,7 @@ class WebSession(Session):
         self.subscribers.discard(self)
         if self._expiry is not None:
             self._expiry.cancel()
+            self._expiry = None
 
     def _expire(self) -> None:
         self.subscribers.expired += 1
