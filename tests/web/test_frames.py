@@ -84,6 +84,7 @@ def test_control_frames() -> None:
         sent(CONTINUATION, b"x"),
         sent(TEXT, b"x", final=False) + sent(TEXT, b"y"),
     ],
+    ids=["unmasked", "reserved bit", "opcode 3", "opcode 11", "ping in pieces", "long ping", "no beginning", "no end"],
 )
 def test_what_breaks_the_rules_is_refused(data: bytes) -> None:
     assert refused(data) == PROTOCOL_ERROR

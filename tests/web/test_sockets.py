@@ -102,6 +102,7 @@ def test_pings_are_answered(site: Site) -> None:
         (Frame(Opcode.CLOSE, (1006).to_bytes(2)).serialize(mask=True), 1002),
         (Frame(Opcode.CLOSE, b"").serialize(mask=True), 1000),
     ],
+    ids=["unmasked", "not UTF-8", "no beginning", "reserved bits", "huge", "half a code", "no such code", "close"],
 )
 def test_whoever_breaks_the_rules_is_told_and_closed(site: Site, data: bytes, code: int) -> None:
     with site.raw(handshake(site)) as sock, sock.makefile("rb") as file:
