@@ -38,6 +38,11 @@ def serve(context: typer.Context) -> None:
     --timeout 0                 close idle clients after so many seconds; 0 never, subscribers never
     --client-output-buffer-limit pubsub 32mb 8mb 60
                                 what may wait for a slow subscriber before it is cut off
+    --remember GLOB maxlen 1000 ttl 86400
+                                channels that keep what is published: so many messages, so many seconds; again and
+                                again for more rules
+    --http-port 8379            browsers, the dashboard and /metrics; 0 for none (needs the extra: airwave[web])
+    --http-token-key SECRET     browsers from elsewhere come in with tokens that are signed with it
     --loglevel notice           debug, verbose, notice or warning
     --logfile PATH              log there instead of standard output
     --dir PATH                  the working directory, and that of the database
