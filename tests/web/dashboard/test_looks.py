@@ -21,6 +21,7 @@ IMAGES = Path(__file__).parents[3] / "docs" / "images"
 WANTED = bool(os.environ.get("AIRWAVE_SCREENSHOTS"))  # `make screenshots`: the images of the documents are made anew
 SECONDS = 290 if WANTED else 1  # of samples in the lines
 
+OVERLAPS = (Path(__file__).parent / "overlaps.js").read_text()
 AUDIT = (Path(__file__).parent / "audit.js").read_text()
 
 
@@ -100,7 +101,10 @@ def test_no_window_scrolls_sideways(busy: Site, visit: OpenPage, width: int) -> 
         settled(window.page, where)
         if window.page.locator(".entries summary").count():
             window.page.locator(".entries summary").first.click()
+        for button in window.page.get_by_role("button", name="Inspect").all()[:1]:
+            button.click()
         assert window.wide() <= 0, where
+        assert window.page.evaluate(OVERLAPS) == [], where
     if width > 800:
         return
     # Fingers find the pages below, and nothing is hidden behind them.

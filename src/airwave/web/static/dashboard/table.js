@@ -203,6 +203,7 @@ function fillCell(cell, wanted, row) {
     if (!cell.firstChild) cell.append(node(row));
     return;
   }
+  cell.classList.toggle("blank", text === "" || text === "–"); // phones leave these out
   let inside = cell.firstElementChild;
   const tag = href === null ? "SPAN" : "A";
   if (!inside || inside.tagName !== tag) {
