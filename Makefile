@@ -35,10 +35,12 @@ format: $(STAMP)  ## put the code into its form
 docs: $(STAMP)  ## write the generated pages anew
 	$(BIN)/python docs/generate.py
 
-bench: $(STAMP) debian  ## compare with redis-server: about half an hour on an idle machine
+bench: $(STAMP) debian  ## compare with redis-server: about 45 minutes on an idle machine
 	$(BIN)/airwave bench --suite pubsub --save bench/results/pubsub.json
 	$(BIN)/airwave bench --suite streams --save bench/results/streams.json
 	$(BIN)/airwave bench --suite library --save bench/results/library.json
+	$(BIN)/airwave bench --suite history --save bench/results/history.json
+	$(BIN)/airwave bench --suite browsers --save bench/results/browsers.json
 	$(BIN)/python docs/generate.py
 
 fuzz: $(STAMP)  ## throw broken protocol at a live server for five minutes
