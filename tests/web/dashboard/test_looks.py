@@ -156,9 +156,18 @@ def test_hints_explain_by_mouse_and_by_key(busy: Site, visit: OpenPage) -> None:
     expect(words).to_be_hidden()
 
 
-def test_nothing_moves_for_who_does_not_want_it(busy: Site, visit: OpenPage) -> None:
-    page = visit(busy, reduced_motion="reduce").page
-    assert page.evaluate("getComputedStyle(document.querySelector('.figure')).animationName") == "none"
+@pytest.mark.parametrize(("motion", "animation"), [("reduce", "none"), ("no-preference", "spin")])
+def test_nothing_moves_for_who_does_not_want_it(busy: Site, visit: OpenPage, motion: Any, animation: str) -> None:
+    page = visit(busy, reduced_motion=motion).page
+    settled(page, "overview")
+    moves = page.evaluate(
+        """() => {
+            const mark = document.body.appendChild(document.createElement("span"));
+            mark.className = "spin";
+            return getComputedStyle(mark).animationName;
+        }"""
+    )
+    assert moves == animation
 
 
 SHOTS: dict[str, tuple[str, dict[str, Any]]] = {
