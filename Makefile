@@ -10,7 +10,7 @@ QUICK := tests/test_*.py tests/commands tests/oracle tests/server/test_log.py
 # Many tests wait for processes: one file more at a time than there are cores.
 JOBS := $(shell $(PYTHON) -c 'import os; print(os.cpu_count() + 1)')
 
-.PHONY: help run test check format docs bench fuzz crash debian node clean
+.PHONY: help run test check format docs screenshots bench fuzz crash debian node clean
 
 help:  ## show this
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -34,6 +34,9 @@ format: $(STAMP)  ## put the code into its form
 
 docs: $(STAMP)  ## write the generated pages anew
 	$(BIN)/python docs/generate.py
+
+screenshots: $(STAMP) debian  ## make the dashboard's images in docs/ anew: about five minutes
+	AIRWAVE_SCREENSHOTS=1 $(BIN)/pytest -q tests/web/dashboard/test_looks.py -k images
 
 bench: $(STAMP) debian  ## compare with redis-server: about 45 minutes on an idle machine
 	$(BIN)/airwave bench --suite pubsub --save bench/results/pubsub.json
