@@ -53,6 +53,7 @@ def test_errors_are_one_line(argv: list[str], words: str) -> None:
 @pytest.mark.slow
 def test_a_suite_of_contests_is_shown_and_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Cores, "choose", staticmethod(lambda: Cores(None, None)))  # tests share the machine
+    monkeypatch.setenv("COLUMNS", "200")  # no title is cut
     argv = ["--suite", "history", "--only", "plain-16", "--rounds", "1", "--seconds", "0.05"]
     done = CliRunner().invoke(app, [*argv, "--save", str(tmp_path / "kept.json")])
     assert done.exit_code == 0

@@ -65,12 +65,13 @@ class History:
         more = True
         while more:
             gap, messages, more = answered(self._position.page(), self._ask)
+            if not more:  # nothing is asked for a long time now; before the last messages, for who then presses Ctrl-C
+                self._client.connection_pool.disconnect()
             if gap:
                 say("Messages may be missing here: what the server remembers does not reach back far enough")
             for message in messages:
                 self._position.took(message.id)
                 yield message
-        self._client.connection_pool.disconnect()
 
     def takes(self, entry_id: bytes | None) -> bool:
         """Whether a message that comes is none that was replayed; then the position moves."""

@@ -86,6 +86,7 @@ def follow(
             time.sleep(reports.lost(error))
         finally:
             connection.disconnect()
+            client.connection_pool.disconnect()  # on which history was asked for
 
 
 def _subscribe(connection: Any, command: bytes, names: list[bytes]) -> Generator[None, None, list[Any]]:
