@@ -29,15 +29,13 @@ from airwave.streams.stream import Stream
 from airwave.streams.trimming import trim_before, trim_to_length
 
 RESERVED = b"__"  # how channels begin that are never remembered
-_SPARE = 1000  # channels that are known beside those that have a stream
+_SPARE = 1000  # channels that may be known beside those that have a stream
 _MATCHES_MAX = 256  # patterns whose channels are known
 _RETRY_MS = 1000  # until a stream is looked at again whose oldest entries had to be fetched from disk
 
 
 Said = tuple[bytes, bytes, bytes]
 """A message that was published in this turn, and has left for nobody yet: channel, ID of its entry, message."""
-
-_UNKNOWN = RememberRule(b"")  # of a channel that was never asked for
 
 
 class Memory:
@@ -68,7 +66,6 @@ class Memory:
         self._durable = keyspace.journal.durable
         self._matchers: list[tuple[Callable[[bytes], bool], RememberRule]] = []
         self._prefixes: tuple[bytes, ...] = ()  # what the channels of any rule begin with
-        self._rule_of: dict[bytes, RememberRule | None] = {}  # of channels that were asked for
         self._known: dict[bytes, RememberRule] = {}  # channels that have, or had, a stream
         self._due: list[tuple[int, bytes]] = []  # a heap: Unix ms, channel whose oldest message is too old then
         self._matching: dict[bytes, list[bytes]] = {}  # by pattern: which of the known channels match
@@ -90,7 +87,6 @@ class Memory:
         Args:
             lost: what was trimmed before is no longer known.
         """
-        self._rule_of.clear()
         self._known.clear()
         self._due.clear()
         self._pubsub.forget_routes()
@@ -107,20 +103,19 @@ class Memory:
                 self._learn(channel, rule, value)
 
     def rule(self, channel: bytes) -> RememberRule | None:
-        """The rule for a channel; None: it is not remembered."""
-        found = self._rule_of.get(channel, _UNKNOWN)
-        if found is _UNKNOWN:
-            if len(self._rule_of) > len(self._known) + _SPARE:
-                self._rule_of.clear()
-            found = self._rule_of[channel] = self._find_rule(channel)
-        return found
+        """The rule for a channel; None: it is not remembered.
+
+        Channels that are not remembered are asked for once, as long as their routes are cached.
+        """
+        # Most begin with nothing that a rule is for: one look at all prefixes takes less than matching.
+        if not channel.startswith(self._prefixes):
+            return None
+        return self._known.get(channel) or self._find_rule(channel)
 
     def _find_rule(self, channel: bytes) -> RememberRule | None:
-        # Most channels match nothing, and are new only once: one look at all prefixes takes less than one match.
-        if channel.startswith(self._prefixes) and not channel.startswith(RESERVED):
-            for matches, rule in self._matchers:
-                if matches(channel):
-                    return rule
+        for matches, rule in self._matchers:
+            if matches(channel):
+                return None if channel.startswith(RESERVED) else rule
         return None
 
     # --- publishing ---------------------------------------------------------------------------------------------------
