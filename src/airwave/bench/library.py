@@ -190,9 +190,7 @@ def from_json(text: str) -> Library:
         BenchError: it is not that.
     """
     try:
-        document = json.loads(text)
-        if document.pop("format") != FORMAT:
-            raise ValueError("another format")
+        document = report.kept(text, FORMAT)
         return Library(**document)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BenchError(f"not a result of airwave bench --suite library ({error})") from error

@@ -229,6 +229,19 @@ def to_json(result: Result) -> str:
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
 
 
+def kept(text: str, wanted: object) -> dict[str, Any]:
+    """A result that was kept as JSON, in this format.
+
+    Raises:
+        ValueError: it is in another one, or no JSON.
+        KeyError, TypeError, AttributeError: it is no result.
+    """
+    document: dict[str, Any] = json.loads(text)
+    if document.pop("format") != wanted:
+        raise ValueError("another format")
+    return document
+
+
 def from_json(text: str) -> Result:
     """What `to_json` wrote.
 
@@ -236,9 +249,7 @@ def from_json(text: str) -> Result:
         BenchError: it is not that.
     """
     try:
-        document = json.loads(text)
-        if document.pop("format") != FORMAT:
-            raise ValueError("another format")
+        document = kept(text, FORMAT)
         comparisons = [_comparison(entry) for entry in document.pop("comparisons")]
         checks = [Checked(e["name"], e["about"], e["facts"], e["error"]) for e in document.pop("checks")]
         return Result(**document, comparisons=comparisons, checks=checks)

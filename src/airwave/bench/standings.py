@@ -121,9 +121,7 @@ def from_json(text: str) -> Standings:
         BenchError: it is not that.
     """
     try:
-        document = json.loads(text)
-        if document.pop("format") != FORMAT:
-            raise ValueError("another format")
+        document = report.kept(text, FORMAT)
         document["samples"] = {contest: _samples(kept) for contest, kept in document["samples"].items()}
         return Standings(**document)
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -238,17 +238,10 @@ class Secret(Kind[bytes]):
         return "text"
 
 
-class Addresses(Kind[tuple[str, ...]]):
-    """Addresses to listen on: `*` is every IPv4, `-` before one means that it may be missing on this machine."""
+class Words(Kind[tuple[str, ...]]):
+    """Words with spaces between them; none at all is the empty value."""
 
     many = True
-    high = 16  # Redis's CONFIG_BINDADDR_MAX
-
-    def parse(self, args: Sequence[str], current: tuple[str, ...]) -> tuple[str, ...]:
-        del current
-        if len(args) > self.high:
-            raise ValueError("Too many bind addresses specified.")
-        return tuple(args) if any(args) else ()
 
     def format(self, value: tuple[str, ...]) -> str:
         return " ".join(value)
@@ -258,6 +251,18 @@ class Addresses(Kind[tuple[str, ...]]):
 
     def lines(self, name: str, value: tuple[str, ...], default: tuple[str, ...]) -> list[tuple[str, bool]]:
         return super().lines(name, value, default) if value != default else []
+
+
+class Addresses(Words):
+    """Addresses to listen on: `*` is every IPv4, `-` before one means that it may be missing on this machine."""
+
+    high = 16  # Redis's CONFIG_BINDADDR_MAX
+
+    def parse(self, args: Sequence[str], current: tuple[str, ...]) -> tuple[str, ...]:
+        del current
+        if len(args) > self.high:
+            raise ValueError("Too many bind addresses specified.")
+        return tuple(args) if any(args) else ()
 
     def values(self) -> str:
         return f"up to {self.high} addresses"

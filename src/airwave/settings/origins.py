@@ -5,15 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from airwave.settings.kinds import Kind
+from airwave.settings.kinds import Words
 
 _ORIGIN = re.compile(r"https?://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?")
 
 
-class Origins(Kind[tuple[str, ...]]):
+class Origins(Words):
     """Origins such as `https://app.example.com`, without a path; `*` is any. None at all is allowed."""
-
-    many = True
 
     def parse(self, args: Sequence[str], current: tuple[str, ...]) -> tuple[str, ...]:
         del current
@@ -24,15 +22,6 @@ class Origins(Kind[tuple[str, ...]]):
             if origin != "*" and not _ORIGIN.fullmatch(origin):
                 raise ValueError("an origin is a scheme and a host without a path, as in https://app.example.com")
         return origins
-
-    def format(self, value: tuple[str, ...]) -> str:
-        return " ".join(value)
-
-    def written(self, value: tuple[str, ...]) -> str:
-        return self.format(value) or '""'
-
-    def lines(self, name: str, value: tuple[str, ...], default: tuple[str, ...]) -> list[tuple[str, bool]]:
-        return super().lines(name, value, default) if value != default else []
 
     def values(self) -> str:
         return "origins, or *"
