@@ -301,6 +301,21 @@ def test_what_could_not_be_written_is_taken_back_from_all_who_were_to_get_it() -
     alice.gets(["message", "other", "x"], ["message", "news", "again"])
 
 
+def test_it_is_taken_back_also_if_somebody_subscribed_behind_it() -> None:
+    disk = Disk()
+    node = remembering("news", journal=disk)
+    node.host.quiet = False
+    alice, carol, bob = [node.peer() for _ in range(3)]
+    alice.raw("SUBSCRIBE news")
+    disk.full = True
+    bob.sends(b"PUBLISH news lost\r\n")
+    carol.sends(b"PSUBSCRIBE n*\r\n")  # its route is found anew
+    assert bob.reads() == MISCONF
+    carol.gets(["psubscribe", "n*", 1])
+    for peer in (alice, carol):
+        peer.gets_nothing()
+
+
 def test_a_pipeline_that_could_not_be_written_is_refused_as_a_whole() -> None:
     disk = Disk()
     node = remembering("news", journal=disk)
@@ -406,6 +421,28 @@ def test_who_comes_back_to_a_channel_that_was_removed_has_a_gap_only_if_it_was_a
     assert alice.ask("EXISTS a") == 0
     assert has_gap(node, b"a", long_ago)
     assert not has_gap(node, b"a", node.host.wall_ms() << 64)
+
+
+def test_who_comes_back_by_a_pattern_has_a_gap_if_channels_were_removed_that_may_have_matched() -> None:
+    node = remembering("a:* ttl 1", "b:*", journal=Disk())
+    memory = node.broker.memory
+    alice = node.peer()
+    alice.ask("PUBLISH a:1 seen")
+    seen = memory.last_id
+    alice.ask("PUBLISH a:1 missed")
+    missed = memory.last_id
+    node.advance(5)
+    node.advance(5)
+    assert alice.ask("EXISTS a:1") == 0
+    assert memory.lost([], [b"a:*"]) == memory.lost([], [b"*"]) == missed > seen
+    assert memory.lost([], [b"b:*"]) == 0
+
+
+def test_behind_a_start_what_was_removed_before_is_not_known() -> None:
+    node = remembering("a:* ttl 10", "b:*", journal=Disk())
+    node.broker.loaded()
+    assert node.broker.memory.lost([], [b"a:1*"]) == node.host.wall_ms() - 20_000 << 64
+    assert node.broker.memory.lost([], [b"b:*"]) == 0
 
 
 def test_what_a_node_without_a_disk_had_before_its_start_is_a_gap() -> None:

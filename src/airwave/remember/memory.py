@@ -69,6 +69,9 @@ class Memory:
         self._known: dict[bytes, RememberRule] = {}  # channels that have, or had, a stream
         self._due: list[tuple[int, bytes]] = []  # a heap: Unix ms, channel whose oldest message is too old then
         self._matching: dict[bytes, list[bytes]] = {}  # by pattern: which of the known channels match
+        self._removed: dict[
+            bytes, int
+        ] = {}  # by glob of a rule: what was lost of streams that were removed, up to this ID
         # What is lost with the process: who has seen less than this cannot know what was published since.
         self._born_id = 0 if self._durable else (keyspace.now_ms() << SEQ_BITS) - 1  # before the first of this ms
 
@@ -79,6 +82,7 @@ class Memory:
         self.rules = rules
         self._matchers = [(glob.compile(rule.glob), rule) for rule in rules]
         self._prefixes = tuple([glob.literal_prefix(rule.glob) for rule in rules])
+        self._removed = {rule.glob: self._removed.get(rule.glob, 0) for rule in rules}
         self.begin(lost=False)
 
     def begin(self, *, lost: bool = True) -> None:
@@ -93,7 +97,10 @@ class Memory:
         self._matching.clear()
         if not self.rules:
             return
-        soon = self._keyspace.now_ms() + _RETRY_MS << SEQ_BITS
+        now_ms = self._keyspace.now_ms()
+        soon = now_ms + _RETRY_MS << SEQ_BITS
+        if lost:
+            self._removed = {rule.glob: _idle_since(rule, now_ms) for rule in self.rules if rule.ttl}
         for channel, value in self._database.values.items():
             if type(value) is Stream and (rule := self._find_rule(channel)) is not None:
                 if lost and value.added > value.length:  # all that may have been trimmed
@@ -279,6 +286,7 @@ class Memory:
         gone_ms = (stream.last_id >> SEQ_BITS) + 2 * ttl_ms
         if gone_ms > now_ms or stream.groups or stream.schedule is not None or channel in self._database.waiters:
             return max(gone_ms, now_ms + ttl_ms)
+        self._removed[rule.glob] = max(self._removed.get(rule.glob, 0), stream.lost_id)
         self._database.delete(channel)
         self._wake()
         return 0
@@ -294,7 +302,7 @@ class Memory:
         for channel, entry_id, message in said:
             self._current.text = entry_id
             header = b"$%d\r\n" % len(message)
-            for head, subscribers in self._pubsub.kept_routes.get(channel, ()):
+            for head, subscribers in self._route(channel):
                 if not subscribers:  # an observer
                     continue
                 frame = b"".join((head, header, message, b"\r\n")) if isinstance(head, bytes) else head(message)
@@ -350,8 +358,23 @@ class Memory:
         for channel in channels:
             rule = self.rule(channel)
             if rule is not None and rule.ttl and self.stream(channel) is None:  # removed as it was empty for so long
-                lost_id = max(lost_id, self._keyspace.now_ms() - 2 * rule.ttl * 1000 << SEQ_BITS)
+                lost_id = max(lost_id, _idle_since(rule, self._keyspace.now_ms()))
+        for pattern in patterns:
+            prefix = glob.literal_prefix(pattern)
+            for rule_glob, removed_id in self._removed.items():
+                if removed_id > lost_id and _may_meet(prefix, glob.literal_prefix(rule_glob)):
+                    lost_id = removed_id
         return max([lost_id, *[stream.lost_id for _, stream in self._streams(channels, patterns)]])
+
+
+def _idle_since(rule: RememberRule, now_ms: int) -> int:
+    """The ID before which a stream of a rule with an age must have got its last message that was removed by now."""
+    return max(0, now_ms - 2 * rule.ttl * 1000) << SEQ_BITS
+
+
+def _may_meet(one: bytes, other: bytes) -> bool:
+    """Whether a channel may begin with both."""
+    return one.startswith(other) or other.startswith(one)
 
 
 def _take_back(out: list[bytes], frame: bytes) -> None:
