@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from redis import Redis
 
 DEFAULT_URL = "redis://127.0.0.1:6379"
+PACKED_BYTES = 6000  # of a command, before they are sent apart
 TIMEOUT_S = 5.0
 # A server's own text in an error, in characters. Redis explains protected mode in over 900.
 _SERVER_TEXT_MAX = 200
@@ -57,16 +58,24 @@ def connect(url: str) -> Redis:
     retry = Retry(NoBackoff(), 0)
     if _password_spills(url):
         raise Failure(_BAD_URL, code=2)
+    from redis.connection import PythonRespSerializer
+
     try:
         client = redis.Redis.from_url(
             url, protocol=2, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S, retry=retry
         )
         # `?decode_responses=true` of a shared URL would break on payloads that are not UTF-8.
         client.connection_pool.connection_kwargs["decode_responses"] = False
+        # hiredis's own (3.5) may crash the process, or swallow Ctrl-C, if the signal comes while it packs.
+        client.connection_pool.connection_kwargs["command_packer"] = PythonRespSerializer(PACKED_BYTES, _bytes)
         client.connection_pool.connection_class(**client.connection_pool.connection_kwargs)
     except (ValueError, TypeError, redis.RedisError):
         raise Failure(_BAD_URL, code=2) from None
     return client
+
+
+def _bytes(word: str | bytes | int | float) -> bytes:
+    return word if isinstance(word, bytes) else str(word).encode("utf-8", "surrogateescape")
 
 
 def connect_raw(url: str) -> Redis:
