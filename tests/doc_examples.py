@@ -21,7 +21,6 @@ to the default port goes to the free one as well.
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import termios
@@ -32,6 +31,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
+
+from ports import free_port
 
 DEADLINE_S = 60.0
 STOP_S = 20.0
@@ -281,9 +282,7 @@ class Reader:
 
 
 def _free_port() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
+    return str(free_port())
 
 
 def headings(page: str) -> Iterator[str]:

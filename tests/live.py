@@ -14,17 +14,11 @@ from pathlib import Path
 from typing import Any, Self
 
 import hiredis
+from ports import HOST, free_port
 
-HOST = "127.0.0.1"
 # How long anything may take before a test fails, in seconds. Nothing waits that long when all is well.
 DEADLINE_S = 30.0
 _ENVIRONMENT = {"PYTHONUTF8": "1", "PYTHONWARNINGS": "error"}
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
 
 
 def wait_for(condition: Callable[[], Any], what: str, deadline_s: float = DEADLINE_S) -> Any:
@@ -79,7 +73,11 @@ class Node:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         if wait:
-            self.wait_for_line("ready:")
+            try:
+                self.wait_for_line("ready:")
+            except AssertionError:
+                self.kill()
+                raise
 
     @property
     def pid(self) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from ports import free_port
 
 DEADLINE_S = 10.0  # how long anything may take before a test fails; nothing waits that long when all is well
 
@@ -90,12 +91,6 @@ def airwave_server(folder: Path, *args: str) -> Iterator[tuple[str, int]]:
                 if attempt == 4 or "in use" not in str(error):
                     raise
         yield "127.0.0.1", port
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def connected(address: Address) -> socket.socket:

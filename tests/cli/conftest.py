@@ -4,7 +4,6 @@ import os
 import queue
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -16,18 +15,12 @@ from typing import IO, Any, Self
 
 import pytest
 import redis
+from ports import HOST, free_port
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 # How long anything may take before a test fails, in seconds. Nothing waits that long when all is well.
 DEADLINE_S = 30.0
-HOST = "127.0.0.1"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
 
 
 def redis_command(port: int, *options: str) -> list[str]:
